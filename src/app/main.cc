@@ -1,0 +1,29 @@
+// pgmmr: the commands, and what an error means to the shell.
+#include <fmt/core.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "app/command.h"
+#include "base/error.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Picture search on PostgreSQL: CLIP embeddings, pgvector, hybrid ranking.", "pgmmr");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", PGMMR_VERSION);
+  int exit_code = pgmmr::kExitDone;
+  std::signal(SIGPIPE, SIG_IGN);
+  pgmmr::interrupted();
+  try {
+    app.parse(argc, argv);
+    return exit_code;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? pgmmr::kExitDone : pgmmr::kExitUsage;
+  } catch (const pgmmr::Error& error) {
+    fmt::print(stderr, "pgmmr: {}\n", error.what());
+    return pgmmr::kExitFailed;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "pgmmr: unexpected failure: {}\n", error.what());
+    return pgmmr::kExitFailed;
+  }
+}

@@ -1,0 +1,15 @@
+// Pixels to files: JPEG thumbnails for the database, PNG for sheets.
+#pragma once
+
+#include <string>
+
+#include "image/picture.h"
+
+namespace pgmmr {
+
+// A JPEG whose longer edge is at most max_side pixels (never enlarged).
+std::string encode_thumbnail(const Picture& picture, int max_side = 320, int quality = 82);
+
+std::string encode_png(const Picture& picture);
+
+}  // namespace pgmmr

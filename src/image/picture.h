@@ -1,0 +1,20 @@
+// A decoded picture: 8-bit RGB, rows from the top, no padding.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace pgmmr {
+
+struct Picture {
+  int width = 0;
+  int height = 0;
+  std::vector<std::uint8_t> rgb;  // width * height * 3
+
+  Picture() = default;
+  Picture(int w, int h)
+      : width(w), height(h), rgb(static_cast<std::size_t>(w) * static_cast<std::size_t>(h) * 3) {}
+};
+
+}  // namespace pgmmr

@@ -1,0 +1,78 @@
+// The ledger: a source's chunks, claimed one at a time with FOR UPDATE SKIP LOCKED, done in the
+// transaction that stores their rows. A worker that dies leaves its chunk unlocked; several
+// machines can work on one ingest.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "store/collection.h"
+#include "store/connection.h"
+
+namespace pgmmr {
+
+struct LedgerChunk {
+  std::string id, payload;
+  std::int64_t rows = 0;
+};
+
+// Adds the chunks that the ledger does not hold yet. Returns how many were new.
+std::int64_t plan_chunks(Connection& connection, const std::string& collection,
+                         const std::string& source, const std::vector<LedgerChunk>& chunks);
+
+// Chunks of a source that a finished plan no longer holds and that are not done are forgotten.
+void prune_chunks(Connection& connection, const std::string& collection, const std::string& source,
+                  const std::vector<std::string>& current_ids);
+
+struct LedgerCounts {
+  std::int64_t chunks_open = 0, chunks_done = 0, rows_open = 0, rows_done = 0;
+};
+LedgerCounts count_chunks(Connection& connection, const std::string& collection,
+                          const std::string& source);
+
+using CellValue =
+    std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<std::string>>;
+
+struct StoredRow {
+  std::string key;
+  std::vector<CellValue> values;  // one for each of Collection::columns
+  std::string image_uri;
+  int width = 0, height = 0;
+  std::optional<std::string> caption_words;  // where the collection has an icu caption
+  std::vector<float> embedding;              // unit length
+  std::string thumbnail, image;              // for the media table; both empty with `reference`
+};
+
+// One claimed chunk: a transaction that ends with done(), or is undone.
+class ChunkClaim {
+ public:
+  // Nothing where no unclaimed open chunk is left.
+  static std::optional<ChunkClaim> next(Connection& connection, const Collection& collection,
+                                        const std::string& source);
+  const LedgerChunk& chunk() const { return chunk_; }
+
+  // Stores rows by binary COPY into a temporary table and INSERT … ON CONFLICT (key) DO UPDATE;
+  // rows of the media table likewise. Call as often as needed; a key that comes twice in a chunk
+  // keeps the last.
+  void store(const std::vector<StoredRow>& rows);
+  void reject(const std::string& key, const std::string& reason);
+
+  void done();
+
+  ChunkClaim(ChunkClaim&&) noexcept;
+  ChunkClaim& operator=(ChunkClaim&&) noexcept;
+  ~ChunkClaim();
+
+ private:
+  ChunkClaim();
+  Connection* connection_ = nullptr;
+  Collection collection_;
+  std::string source_;
+  LedgerChunk chunk_;
+  std::unique_ptr<Transaction> transaction_;
+};
+
+}  // namespace pgmmr

@@ -1,0 +1,13 @@
+// Schema pgmmr: numbered SQL files, applied once, in order, under an advisory lock.
+#pragma once
+
+#include "store/connection.h"
+
+namespace pgmmr {
+
+// Brings the database to this program's version. Cheap where there is nothing to do.
+//   throws  Error{kUnsupported} for a schema newer than this program, or pgvector missing or older
+//   than 0.8
+void migrate(Connection& connection);
+
+}  // namespace pgmmr
