@@ -1,0 +1,64 @@
+#include "nn/layer_norm.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "nn/vector.h"
+
+namespace pgmmr {
+namespace {
+
+using vector::Floats;
+using vector::kLanes;
+
+// Two passes over a row: the variance as mean of squares less square of mean loses the digits that
+// the tolerance counts on.
+PGMMR_CLONES void normalise(const float* x, int rows, int width, const float* weight,
+                            const float* bias, float eps, float* y) {
+  const int whole = width / kLanes * kLanes;
+  for (int i = 0; i < rows; ++i, x += width, y += width) {
+    Floats sums = {}, value;
+    double sum = 0;
+    for (int k = 0; k < whole; k += kLanes) {
+      vector::load(x + k, value);
+      sums += value;
+    }
+    for (int k = whole; k < width; ++k) sum += static_cast<double>(x[k]);
+    for (int lane = 0; lane < kLanes; ++lane) sum += static_cast<double>(sums[lane]);
+    const auto mean = static_cast<float>(sum / width);
+
+    Floats squares = {};
+    double square = 0;
+    for (int k = 0; k < whole; k += kLanes) {
+      vector::load(x + k, value);
+      value -= mean;
+      squares += value * value;
+    }
+    for (int k = whole; k < width; ++k)
+      square += static_cast<double>((x[k] - mean) * (x[k] - mean));
+    for (int lane = 0; lane < kLanes; ++lane) square += static_cast<double>(squares[lane]);
+    const auto scale = static_cast<float>(1 / std::sqrt(square / width + static_cast<double>(eps)));
+
+    for (int k = 0; k < whole; k += kLanes) {
+      Floats w, b;
+      vector::load(x + k, value);
+      vector::load(weight + k, w);
+      vector::load(bias + k, b);
+      value = (value - mean) * scale * w + b;
+      vector::store(value, y + k);
+    }
+    for (int k = whole; k < width; ++k) y[k] = (x[k] - mean) * scale * weight[k] + bias[k];
+  }
+}
+
+}  // namespace
+
+void LayerNorm::forward(const Matrix& x, Matrix& y) const {
+  if (weight.size() != static_cast<std::size_t>(x.cols()) || bias.size() != weight.size()) {
+    throw Error(ErrorKind::kInternal, "layer normalisation was given rows of another width");
+  }
+  if (y.rows() != x.rows() || y.cols() != x.cols()) y = Matrix(x.rows(), x.cols());
+  normalise(x.data(), x.rows(), x.cols(), weight.data(), bias.data(), eps, y.data());
+}
+
+}  // namespace pgmmr

@@ -1,0 +1,19 @@
+// Layer normalisation of rows (Ba et al. 2016): mean 0 and variance 1, then scale and shift.
+#pragma once
+
+#include <vector>
+
+#include "nn/matrix.h"
+
+namespace pgmmr {
+
+struct LayerNorm {
+  std::vector<float> weight, bias;  // as wide as a row
+  float eps = 1e-5f;
+
+  // y takes x's shape; x and y may be the same.
+  //   threads  safe to call at once
+  void forward(const Matrix& x, Matrix& y) const;
+};
+
+}  // namespace pgmmr
