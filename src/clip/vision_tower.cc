@@ -1,0 +1,87 @@
+#include "clip/vision_tower.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/error.h"
+
+namespace pgmmr {
+
+VisionTower::VisionTower(const Checkpoint& checkpoint)
+    : config_(checkpoint.config().vision),
+      side_(config_.image_size / config_.patch_size),
+      tokens_(side_ * side_ + 1),
+      class_embedding_(checkpoint.floats("vision_model.embeddings.class_embedding")),
+      position_embedding_(checkpoint.floats("vision_model.embeddings.position_embedding.weight")),
+      patch_embedding_(checkpoint.linear_without_bias("vision_model.embeddings.patch_embedding")),
+      pre_norm_(checkpoint.layer_norm("vision_model.pre_layrnorm", config_.layer_norm_eps)),
+      post_norm_(checkpoint.layer_norm("vision_model.post_layernorm", config_.layer_norm_eps)),
+      transformer_(checkpoint, "vision_model", config_, false),
+      projection_(checkpoint.linear_without_bias("visual_projection")) {}
+
+int VisionTower::batch_size() const {
+  constexpr int kRows = 400;  // 8 pictures of ViT-B/32, 2 of ViT-B/16, 1 of ViT-L/14
+  return std::clamp(kRows / tokens_, 1, 64);
+}
+
+// The convolution whose stride is its kernel's size, as a matrix product: each patch, channel by
+// channel, is a row. What lies beyond the last whole patch is left out, as the convolution does.
+Matrix VisionTower::embed(std::span<const float> pixels, int n) const {
+  const int size = config_.image_size, patch = config_.patch_size;
+  const auto plane = static_cast<std::ptrdiff_t>(size) * size;
+  Matrix patches(n * side_ * side_, 3 * patch * patch);
+  for (int row = 0; row < patches.rows(); ++row) {
+    const int picture = row / (side_ * side_);
+    const int top = row / side_ % side_ * patch, left = row % side_ * patch;
+    float* out = patches.row(row).data();
+    for (int channel = 0; channel < 3; ++channel) {
+      const float* from =
+          pixels.data() + (static_cast<std::ptrdiff_t>(picture) * 3 + channel) * plane;
+      for (int y = top; y < top + patch; ++y, out += patch) {
+        std::copy_n(from + static_cast<std::ptrdiff_t>(y) * size + left, patch, out);
+      }
+    }
+  }
+  Matrix embedded;
+  patch_embedding_.forward(patches, embedded);
+
+  Matrix x(n * tokens_, config_.hidden_size);
+  const auto width = static_cast<std::size_t>(config_.hidden_size);
+  for (int row = 0; row < x.rows(); ++row) {
+    const int token = row % tokens_;
+    const float* from = token == 0 ? class_embedding_.data()
+                                   : embedded.row(row / tokens_ * (tokens_ - 1) + token - 1).data();
+    const float* position = position_embedding_.data() + static_cast<std::size_t>(token) * width;
+    const auto out = x.row(row);
+    for (std::size_t k = 0; k < width; ++k) out[k] = from[k] + position[k];
+  }
+  return x;
+}
+
+Matrix VisionTower::forward(std::span<const float> pixels, int n, const Trace& trace) const {
+  const std::size_t wanted = static_cast<std::size_t>(std::max(n, 0)) * 3 *
+                             static_cast<std::size_t>(config_.image_size) *
+                             static_cast<std::size_t>(config_.image_size);
+  if (n < 0 || pixels.size() != wanted) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "embedding " + std::to_string(n) + " pictures: found " +
+                    std::to_string(pixels.size()) + " values, expected " + std::to_string(wanted));
+  }
+  if (n == 0) return Matrix(0, dim());
+  Matrix x = embed(pixels, n);
+  if (trace) trace("embeddings", x);
+  pre_norm_.forward(x, x);
+  if (trace) trace("after_pre_layernorm", x);
+  std::vector<Sequence> sequences;
+  for (int i = 0; i < n; ++i) {
+    sequences.push_back({.first = i * tokens_, .count = tokens_, .pooled = i * tokens_});
+  }
+  Matrix pooled = transformer_.forward(x, sequences, trace);
+  post_norm_.forward(pooled, pooled);
+  if (trace) trace("pooler_output", pooled);
+  Matrix embeddings;
+  projection_.forward(pooled, embeddings);
+  return embeddings;
+}
+
+}  // namespace pgmmr
