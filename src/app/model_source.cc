@@ -1,7 +1,12 @@
 #include "app/model_source.h"
 
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <system_error>
 
+#include "app/command.h"
 #include "base/error.h"
 #include "base/settings.h"
 
@@ -14,9 +19,65 @@ bool looks_like_path(const std::string& model) {
          model.ends_with('/');
 }
 
+// One line a file on a terminal, redrawn in place: name, bar, MB, MB/s.
+class ProgressLine {
+ public:
+  void draw(const std::string& file, std::uint64_t done, std::uint64_t total) {
+    const auto now = Clock::now();
+    if (file != file_) {
+      if (drawn_) fmt::print(stderr, "\n");
+      file_ = file;
+      began_ = now;
+      first_ = done;
+      drawn_ = finished_ = false;
+    }
+    if (finished_ || total == 0 || (done == 0 && !drawn_)) return;
+    finished_ = done >= total;
+    if (drawn_ && !finished_ && now - last_ < std::chrono::milliseconds(100)) return;
+    last_ = now;
+    drawn_ = true;
+    constexpr int kWidth = 24;
+    const double seconds = std::chrono::duration<double>(now - began_).count();
+    const int filled =
+        static_cast<int>(kWidth * static_cast<double>(done) / static_cast<double>(total));
+    fmt::print(
+        stderr, "\r{:<32.32} [{:<{}}] {:8.1f} / {:.1f} MB {:7.1f} MB/s\x1b[K", file,
+        std::string(static_cast<std::size_t>(filled), '='), kWidth, static_cast<double>(done) / 1e6,
+        static_cast<double>(total) / 1e6,
+        seconds > 0.05 ? static_cast<double>(done - std::min(first_, done)) / 1e6 / seconds : 0.0);
+    if (finished_) {
+      fmt::print(stderr, "\n");
+      drawn_ = false;
+    }
+  }
+  ~ProgressLine() {
+    if (drawn_) fmt::print(stderr, "\n");
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string file_;
+  std::uint64_t first_ = 0;
+  Clock::time_point began_, last_;
+  bool drawn_ = false, finished_ = false;
+};
+
 }  // namespace
 
-ModelSource find_model(const std::string& model) {
+DownloadProgress download_progress() {
+  const auto stop = interrupted();
+  if (isatty(STDERR_FILENO) == 0) {
+    return
+        [stop](const std::string&, std::uint64_t, std::uint64_t) { return !stop.stop_requested(); };
+  }
+  return [stop, line = std::make_shared<ProgressLine>()](const std::string& file,
+                                                         std::uint64_t done, std::uint64_t total) {
+    line->draw(file, done, total);
+    return !stop.stop_requested();
+  };
+}
+
+ModelSource find_model(const std::string& model, const std::string& revision) {
   if (model.empty()) {
     throw Error(ErrorKind::kInvalidArgument,
                 "finding the model: its name is empty, expected a hub id, a folder or \"demo\"");
@@ -27,13 +88,13 @@ ModelSource find_model(const std::string& model) {
   if (looks_like_path(model)) {
     throw Error(ErrorKind::kNotFound, "finding the model: no folder " + model);
   }
-  throw Error(ErrorKind::kUnsupported, "finding the model " + model +
-                                           ": downloading from the hub is not built in yet; name "
-                                           "a folder or \"demo\"");
+  Hub hub(HubSettings::from_environment(), download_progress());
+  ModelSnapshot snapshot = fetch_model(hub, model, revision.empty() ? "main" : revision);
+  return {std::move(snapshot.folder), model, std::move(snapshot.revision)};
 }
 
-std::unique_ptr<Encoder> load_model(const std::string& model) {
-  const ModelSource source = find_model(model);
+std::unique_ptr<Encoder> load_model(const std::string& model, const std::string& revision) {
+  const ModelSource source = find_model(model, revision);
   return load_encoder(source.folder, source.id, source.revision);
 }
 

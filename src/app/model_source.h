@@ -6,6 +6,7 @@
 #include <string>
 
 #include "clip/encoder.h"
+#include "hub/hub.h"
 
 namespace pgmmr {
 
@@ -16,7 +17,13 @@ struct ModelSource {
 
 // A folder that exists wins, then "demo", then the hub (downloading what is missing, with progress
 // on a terminal).
-ModelSource find_model(const std::string& model);
-std::unique_ptr<Encoder> load_model(const std::string& model);
+//   revision  of the hub: a branch, tag, refs/… or commit; "" is main. A commit whose files are in
+//             the cache costs no request, so whoever has stored one (a collection) passes it.
+//   throws    as Hub::file and load_encoder; Error{kNotFound} for a folder that isn't there
+ModelSource find_model(const std::string& model, const std::string& revision = "");
+std::unique_ptr<Encoder> load_model(const std::string& model, const std::string& revision = "");
+
+// Draws a line a file on a terminal, nothing elsewhere; stops the transfer on Ctrl-C.
+DownloadProgress download_progress();
 
 }  // namespace pgmmr

@@ -308,7 +308,7 @@ struct HubServer::State {
 HubServer::HubServer() : state_(std::make_unique<State>()) {
   State& state = *state_;
   for (httplib::Server* server : {&state.hub, &state.storage}) {
-    server->set_keep_alive_max_count(1000);
+    server->set_keep_alive_max_count(1);  // else stopping waits for idle connections
     server->set_tcp_nodelay(true);
     server->new_task_queue = [] { return new httplib::ThreadPool(4); };
   }

@@ -28,7 +28,7 @@ struct Fault {
   std::string target;  // a part of the target; "storage:" before it for the storage host only
   int times = 1;       // -1 for always
   int status = 0;      // answers with this status and nothing else
-  std::map<std::string, std::string> headers;  // of that answer
+  std::map<std::string, std::string> headers = {};  // of that answer
   std::size_t cut_after = 0;  // sends so many bytes of the body, then closes the connection
   bool ignore_range = false;  // answers 200 with the whole
   bool spoil = false;         // flips a bit of the body
