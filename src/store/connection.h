@@ -24,8 +24,11 @@ struct Param {
   static Param null() { return {}; }
   static Param number(std::int64_t value) { return {std::to_string(value), 0, false}; }
   static Param real(double value);
-  static Param halfvec(std::span<const float>
-                           values);  // pgvector's binary form; the statement casts it: $1::halfvec
+  static Param boolean(bool value) { return text(value ? "t" : "f"); }
+  // pgvector's binary form; the statement casts it ($1::halfvec) or hands it to a function that
+  // takes one. Throws Error{kInvalidArgument} for a value outside half precision's range.
+  static Param halfvec(std::span<const float> values);
+  static Param text_array(const std::vector<std::string>& values);
 };
 
 class Result {
@@ -41,6 +44,7 @@ class Result {
   std::string column(int col) const;
   std::uint32_t type(int col) const;  // oid
   std::int64_t affected() const;
+  pg_result* raw() const { return result_.get(); }
 
  private:
   struct Deleter {
@@ -49,18 +53,33 @@ class Result {
   std::unique_ptr<pg_result, Deleter> result_;
 };
 
+// What the server said of the statement that failed last: for the few callers that act on it.
+struct ServerError {
+  std::string sqlstate, message;
+};
+
 // Belongs to one thread at a time.
 class Connection {
  public:
-  // url: a libpq connection string or postgresql:// URL. Checks server >= 15.
-  //   throws  Error{kUnavailable} without the password in its message
+  // url: a libpq connection string or postgresql:// URL; several hosts and TLS are libpq's affair.
+  // Checks server >= 15.
+  //   throws  Error{kUnavailable} without the password in its message, kInvalidArgument for a
+  //           string that libpq cannot read, kUnsupported for an older server
   explicit Connection(const std::string& url);
 
-  //   throws  Error of the kind that fits the SQLSTATE: 22/42 kInvalidArgument, 23 kConflict, 57014
-  //   kCancelled,
-  //           08/57 kUnavailable, else kInternal; the message has the server's own and says what
-  //           was being done
+  // One statement.
+  //   throws  Error of the kind that fits the SQLSTATE: 22/42/54 kInvalidArgument, 23 kConflict,
+  //           57014 kCancelled, 0A kUnsupported, 08/53/57/40 kUnavailable (try again), else
+  //           kInternal; the message has the server's own and the statement's beginning
   Result execute(const std::string& sql, const std::vector<Param>& params = {});
+
+  // Any number of statements without parameters, as one transaction where none is open.
+  void run_script(const std::string& sql);
+
+  // COPY … FROM STDIN with all of its data.
+  void copy_in(const std::string& sql, std::string_view data);
+
+  const ServerError& last_error() const { return last_error_; }
 
   std::string quote_identifier(std::string_view name);
   std::string quote_literal(std::string_view text);
@@ -70,7 +89,10 @@ class Connection {
   struct Deleter {
     void operator()(pg_conn* connection) const noexcept;
   };
+  [[noreturn]] void fail(const pg_result* result, std::string_view sql);
+
   std::unique_ptr<pg_conn, Deleter> connection_;
+  ServerError last_error_;
 };
 
 // BEGIN here, ROLLBACK in the destructor unless commit() ran.

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
-#include <variant>
+#include <string_view>
 #include <vector>
 
+#include "store/binary_format.h"
 #include "store/collection.h"
 #include "store/connection.h"
 
@@ -23,7 +25,8 @@ struct LedgerChunk {
 std::int64_t plan_chunks(Connection& connection, const std::string& collection,
                          const std::string& source, const std::vector<LedgerChunk>& chunks);
 
-// Chunks of a source that a finished plan no longer holds and that are not done are forgotten.
+// Chunks of a source that a finished plan no longer holds are forgotten with their rejects, unless
+// another worker has one in hand. So contents that come back after a change are stored again.
 void prune_chunks(Connection& connection, const std::string& collection, const std::string& source,
                   const std::vector<std::string>& current_ids);
 
@@ -32,9 +35,6 @@ struct LedgerCounts {
 };
 LedgerCounts count_chunks(Connection& connection, const std::string& collection,
                           const std::string& source);
-
-using CellValue =
-    std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<std::string>>;
 
 struct StoredRow {
   std::string key;
@@ -56,8 +56,15 @@ class ChunkClaim {
 
   // Stores rows by binary COPY into a temporary table and INSERT … ON CONFLICT (key) DO UPDATE;
   // rows of the media table likewise. Call as often as needed; a key that comes twice in a chunk
-  // keeps the last.
-  void store(const std::vector<StoredRow>& rows);
+  // keeps the last. A stored key loses its older reject. A row that the database cannot hold (a
+  // value outside its type, text that is no UTF-8, a key above 2,000 bytes) becomes a reject and
+  // costs no other row.
+  //   returns  those rejects, which are recorded already
+  //   throws   Error{kInternal} for a row that does not fit the collection: too few values, another
+  //            dimension
+  std::vector<Reject> store(const std::vector<StoredRow>& rows);
+
+  // Records why a row of the source is not there. An older row of that key stays.
   void reject(const std::string& key, const std::string& reason);
 
   void done();
@@ -67,11 +74,19 @@ class ChunkClaim {
   ~ChunkClaim();
 
  private:
-  ChunkClaim();
+  ChunkClaim(Connection& connection, const Collection& collection, std::string source);
+  void store_or_split(std::vector<const StoredRow*> rows, std::vector<Reject>& rejects);
+  void store_encoded(const std::vector<const StoredRow*>& rows, std::string_view data);
+  void copy_media(const std::vector<const StoredRow*>& rows);
+  void make_incoming();
+
   Connection* connection_ = nullptr;
   Collection collection_;
   std::string source_;
   LedgerChunk chunk_;
+  std::vector<CellType> types_;
+  std::int64_t stored_ = 0, rejected_ = 0;
+  bool has_incoming_ = false;
   std::unique_ptr<Transaction> transaction_;
 };
 
