@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The sample collection, searched three ways: ./run demo calls this after the build.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+pgmmr=build/release/pgmmr
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
+show() {  # prints the command as a person would type it, then runs it
+  printf '\n\033[1m$ pgmmr' >&2
+  printf ' %q' "$@" | sed "s/\\\\ / /g" >&2
+  printf '\033[0m\n' >&2
+  "$pgmmr" "$@"
+}
+
+case ${1:-} in
+  '' | --no-serve) ;;
+  *) echo "demo: unknown option $1; there is --no-serve" >&2; exit 2 ;;
+esac
+
+say "1 of 2  The sample collection: 5,458 emoji pictures with captions in English and Chinese"
+show ingest demo/emoji.parquet -c demo --model demo --caption text_en --caption text_zh
+
+say "2 of 2  Three searches"
+echo "Words whose meaning is looked for; no caption holds them:" >&2
+show search -c demo "something to eat that is red" --mode vector -k 6 --save pgmmr-demo-words.png
+echo "A picture, and what looks like it:" >&2
+show search -c demo --image demo/query.png -k 6 --save pgmmr-demo-picture.png
+echo "Meaning and words together, in Chinese:" >&2
+show search -c demo "红色的水果" -k 12 --save pgmmr-demo.png
+
+say "Contact sheets: pgmmr-demo-words.png, pgmmr-demo-picture.png, pgmmr-demo.png"
+[ "${1:-}" = --no-serve ] || say "The web page will be at http://127.0.0.1:7860; this version does not serve it yet."
