@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <unordered_map>
@@ -30,7 +31,8 @@ constexpr const char* kPrune =
 constexpr const char* kCount =
     "SELECT count(*) FILTER (WHERE done_at IS NULL), count(*) FILTER (WHERE done_at IS NOT NULL), "
     "coalesce(sum(rows) FILTER (WHERE done_at IS NULL), 0), "
-    "coalesce(sum(rows) FILTER (WHERE done_at IS NOT NULL), 0) "
+    "coalesce(sum(rows) FILTER (WHERE done_at IS NOT NULL), 0), "
+    "(SELECT count(*) FROM pgmmr.reject r WHERE r.collection = $1 AND r.source = $2) "
     "FROM pgmmr.chunk WHERE collection = $1 AND source = $2";
 constexpr const char* kClaim =
     "SELECT id, payload, rows FROM pgmmr.chunk WHERE collection = $1 AND source = $2 "
@@ -174,7 +176,8 @@ LedgerCounts count_chunks(Connection& connection, const std::string& collection,
                           const std::string& source) {
   const Result found =
       connection.execute(kCount, {Param::text(collection), Param::text(source_name(source))});
-  return {found.number(0, 0), found.number(0, 1), found.number(0, 2), found.number(0, 3)};
+  return {found.number(0, 0), found.number(0, 1), found.number(0, 2), found.number(0, 3),
+          found.number(0, 4)};
 }
 
 ChunkClaim::ChunkClaim(Connection& connection, const Collection& collection, std::string source)
@@ -228,14 +231,20 @@ void ChunkClaim::store_encoded(const std::vector<const StoredRow*>& rows, std::s
                   "ON CONFLICT (key) DO UPDATE SET {2}",
                   table_of(*connection_, collection_), joined(columns), joined(updates)));
   connection_->execute(kForgetRejects, {Param::text(collection_.name), Param::text(source_)});
-  if (collection_.stores_images) copy_media(rows);
+  copy_media(rows);
   connection_->run_script("TRUNCATE pg_temp.pgmmr_incoming, pg_temp.pgmmr_incoming_media");
 }
 
 void ChunkClaim::copy_media(const std::vector<const StoredRow*>& rows) {
+  // A collection that refers to files still keeps a picture that came inside its source.
+  const auto keeps = [&](const StoredRow* row) {
+    return collection_.stores_images || !row->thumbnail.empty() || !row->image.empty();
+  };
+  if (std::ranges::none_of(rows, keeps)) return;
   std::string data;
   begin_copy(data);
   for (const auto* row : rows) {
+    if (!keeps(row)) continue;
     append_int16(data, 3);
     append_field(data, row->key);
     for (const auto* bytes : {&row->thumbnail, &row->image}) {

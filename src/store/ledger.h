@@ -32,6 +32,7 @@ void prune_chunks(Connection& connection, const std::string& collection, const s
 
 struct LedgerCounts {
   std::int64_t chunks_open = 0, chunks_done = 0, rows_open = 0, rows_done = 0;
+  std::int64_t rejects = 0;  // of this source
 };
 LedgerCounts count_chunks(Connection& connection, const std::string& collection,
                           const std::string& source);
