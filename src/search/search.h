@@ -1,5 +1,9 @@
-// A query to ranked hits: words, a picture, a row that is there already, or words and a picture
-// together.
+// A query to ranked hits: words, a picture, a row that is there already, or several together.
+//
+// The query's embedding is the sum of its parts' unit vectors, each weighing the same, scaled back
+// to length one; what to stay away from is subtracted (kAwayWeight in search.cc says how much and
+// why). Ranking itself is the SQL function behind store/ranking.h. Proven on collections whose
+// nearest rows are known by construction.
 #pragma once
 
 #include <optional>
@@ -16,10 +20,10 @@ namespace pgmmr {
 enum class SearchMode { kAuto, kVector, kKeyword, kHybrid };
 
 struct Query {
-  std::string text;  // what to find
-  std::string
-      not_text;  // what to stay away from: its direction is taken out of the query's embedding
+  std::string text;                // what to find
+  std::string not_text;            // what to stay away from
   std::optional<Picture> picture;  // by example
+  std::string picture_name;        // for messages and the echo of the query: a file name
   std::string like_key;            // by a row of the collection, which is left out of the hits
   SearchMode mode =
       SearchMode::kAuto;  // auto: hybrid with text where the collection has captions, else vector
@@ -34,15 +38,28 @@ struct SearchResult {
   double encode_ms = 0, search_ms = 0, total_ms = 0;
 };
 
-// The encoder must be of the collection's model.
-//   throws  Error{kConflict} naming both models where it isn't, kInvalidArgument for an empty or
-//   contradictory query,
-//           kNotFound for an unknown like_key
-SearchResult search(Connection& connection, const Collection& collection, const Encoder& encoder,
+inline constexpr int kMaxHits = 10'000;
+
+// What the query comes to on this collection: auto decided, contradictions refused.
+//   throws  Error{kInvalidArgument} for a query that is empty, contradicts itself or is not UTF-8
+RankingMode ranking_mode(const Collection& collection, const Query& query);
+
+// False for what is answered without a model: keywords alone, or a row's own embedding.
+bool needs_encoder(const Collection& collection, const Query& query);
+
+// The encoder must be of the collection's model; it may be null where needs_encoder() says so.
+//   throws  Error{kConflict} naming both models where it isn't, kInvalidArgument as ranking_mode()
+//           and for a condition the server refuses, kNotFound for an unknown like_key
+SearchResult search(Connection& connection, const Collection& collection, const Encoder* encoder,
                     const Query& query);
 
 // The contract of `search --format json` and of the HTTP API: one object, see docs/API in the
-// README.
+// README. Numbers that come from floating point have six significant digits.
 std::string to_json(const SearchResult& result, const Query& query);
+
+// One of its hits, on one line.
+std::string to_json(const RankedRow& hit);
+
+const char* mode_name(RankingMode mode);
 
 }  // namespace pgmmr
