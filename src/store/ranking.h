@@ -14,16 +14,17 @@ namespace pgmmr {
 
 enum class RankingMode { kVector, kKeyword, kHybrid };
 
+// Designated initialisers may leave out what has a default.
 struct RankingQuery {
   RankingMode mode = RankingMode::kHybrid;
-  std::vector<float> embedding;  // unit length; empty with kKeyword
+  std::vector<float> embedding = {};  // unit length; empty with kKeyword
   bool embedding_of_text =
       true;  // text queries lie outside the data's distribution and get the larger ef_search
-  std::string text;        // websearch syntax; empty with kVector
-  std::string text_words;  // the same as ICU words, where the collection has an icu caption
-  std::string where;       // an SQL condition on the collection's columns; empty for none
+  std::string text = {};        // websearch syntax; empty with kVector
+  std::string text_words = {};  // the same as ICU words, where the collection has an icu caption
+  std::string where = {};       // an SQL condition on the collection's columns; empty for none
   int limit = 10;
-  std::optional<std::string> exclude_key;  // for "more like this"
+  std::optional<std::string> exclude_key = {};  // for "more like this"
 };
 
 struct RankedRow {
