@@ -11,7 +11,10 @@
 #include "dataset/clean_text.h"
 #include "dataset/duckdb_session.h"
 #include "dataset/folder.h"
+#include "dataset/hub_dataset.h"
 #include "dataset/parquet.h"
+#include "dataset/table.h"
+#include "hub/download.h"
 
 namespace pgmmr {
 namespace fs = std::filesystem;
@@ -66,23 +69,51 @@ std::unique_ptr<Dataset> open_parquet(const std::string& source, const std::vect
   return std::make_unique<ParquetDataset>(std::move(input), options);
 }
 
+// What begins like SQL: SELECT …, WITH …, FROM ….
+bool is_query(const std::string& source) {
+  const std::size_t begin = source.find_first_not_of(" \t\r\n(");
+  if (begin == std::string::npos) return false;
+  const std::size_t end = source.find_first_of(" \t\r\n(*", begin);
+  if (end == std::string::npos) return false;
+  const std::string word = lower(source.substr(begin, end - begin));
+  return word == "select" || word == "with" || word == "from";
+}
+
+std::unique_ptr<Dataset> open_files(const std::string& source, const std::vector<fs::path>& files,
+                                    const SourceOptions& options) {
+  const auto all = [&](std::initializer_list<std::string_view> extensions) {
+    return std::all_of(files.begin(), files.end(), [&](const fs::path& file) {
+      const std::string extension = lower(file.extension().string());
+      return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+    });
+  };
+  if (all({".parquet"})) return open_parquet(source, files, options);
+  if (all({".csv", ".tsv"}) || all({".json", ".jsonl", ".ndjson"})) {
+    return std::make_unique<TableDataset>(source, files, options);
+  }
+  throw Error(
+      ErrorKind::kUnsupported,
+      fmt::format("{}: expected a folder, hf://datasets/OWNER/NAME, a SELECT, or files that "
+                  "all end in .parquet, .csv, .tsv, .jsonl or .json",
+                  clean_text(source)));
+}
+
 }  // namespace
 
 std::unique_ptr<Dataset> open_dataset(const std::string& source, const SourceOptions& options) {
   std::error_code code;
+  if (source.starts_with("hf://")) return open_hub_dataset(source, options);
+  if (source.starts_with("http://") || source.starts_with("https://")) {
+    return open_files(source, {fs::canonical(download(source, options.on_download))}, options);
+  }
   if (fs::is_directory(source, code)) return std::make_unique<FolderDataset>(source, options);
+  if (is_query(source) && !fs::exists(source, code)) {
+    return std::make_unique<TableDataset>(source, options);
+  }
   const std::vector<fs::path> files = matching_files(source);
-  const std::string canonical =
-      files.size() == 1 ? files.front().string() : fs::absolute(source).string();
-  const auto all = [&](const char* extension) {
-    return std::all_of(files.begin(), files.end(), [&](const fs::path& file) {
-      return lower(file.extension().string()) == extension;
-    });
-  };
-  if (all(".parquet")) return open_parquet(canonical, files, options);
-  throw Error(
-      ErrorKind::kUnsupported,
-      fmt::format("{}: expected a folder, or files that end in .parquet", clean_text(source)));
+  const bool is_one = files.size() == 1;
+  return open_files(is_one ? files.front().string() : fs::absolute(source).string(), files,
+                    options);
 }
 
 }  // namespace pgmmr

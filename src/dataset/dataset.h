@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "hub/hub.h"
+
 namespace pgmmr {
 
 enum class ColumnType {  // PostgreSQL's names; what a Value of it holds
@@ -62,6 +64,7 @@ struct Chunk {
 struct SourceOptions {
   std::string key_column;             // else key, id, or the row's place
   std::optional<std::int64_t> limit;  // only the first rows
+  DownloadProgress on_download = {};  // of a hub's or a URL's files; called from reading threads
 };
 
 // Reading is safe from many threads at once.

@@ -286,8 +286,9 @@ void ParquetDataset::read(const Chunk& chunk, const std::function<void(Row)>& fo
 }
 
 void ParquetDataset::read_range(Reading& reading, Range range) const {
-  const std::string about = fmt::format("{}, rows {} to {}", reading.path.string(), range.first,
-                                        range.first + range.rows - 1);
+  const std::string about =
+      fmt::format("{}, rows {} to {}", input_.is_remote ? reading.file.name : reading.path.string(),
+                  range.first, range.first + range.rows - 1);
   const auto place_key = [&](std::int64_t number) {
     return bounded_key(fmt::format("{}#{}", reading.file.name, number));
   };
