@@ -29,6 +29,9 @@ struct ModelInfo {
 class Encoder {
  public:
   virtual ~Encoder() = default;
+
+  // The first call digests the model's files for the fingerprint, half a second a gigabyte; later
+  // ones, and later processes that find the digests in data_dir(), cost nothing.
   virtual const ModelInfo& info() const = 0;
 
   // returns  float32 [pictures.size(), dim], not of unit length (transformers' get_image_features)
@@ -41,8 +44,9 @@ class Encoder {
   virtual Matrix encode_texts(std::span<const std::string> texts) const = 0;
 };
 
-// Reads a checkpoint folder in the Hugging Face layout. Weights are read when the tower that needs
-// them is first used.
+// Opens a checkpoint folder in the Hugging Face layout and checks all of it but the weights'
+// values: shapes, vocabulary, preprocessing fit each other. Weights are read when the tower that
+// needs them is first used. Computes in float32.
 //   throws  Error{kNotFound, kCorrupt, kUnsupported}; the message names the file
 std::unique_ptr<Encoder> load_encoder(const std::filesystem::path& folder, const std::string& id,
                                       const std::string& revision = "");

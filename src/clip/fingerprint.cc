@@ -1,0 +1,76 @@
+#include "clip/fingerprint.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <map>
+#include <system_error>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/settings.h"
+
+namespace pgmmr {
+namespace {
+
+// Files this small are read at once rather than looked up.
+constexpr std::uintmax_t kSmall = 4 << 20;
+
+// What must be the same for a kept digest to be believed: path, device, inode, size, times. The
+// time of change of status can't be set back by a program that rewrites a file and its date.
+std::string identity(const std::filesystem::path& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    throw Error(ErrorKind::kNotFound, path.string() + ": cannot be read");
+  }
+  return fmt::format("{}\n{} {} {} {}.{:09} {}.{:09}\n", std::filesystem::canonical(path).string(),
+                     status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+}
+
+bool is_digest(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::string digest_of(const std::filesystem::path& path) {
+  std::error_code code;
+  if (std::filesystem::file_size(path, code) <= kSmall && !code) return sha256_hex_of_file(path);
+  const std::string before = identity(path);
+  std::filesystem::path kept;
+  try {
+    kept = data_dir() / "digests" / sha256_hex(std::filesystem::canonical(path).string());
+    const std::string text = read_file(kept, 64 << 10);
+    if (text.starts_with(before) && is_digest(std::string_view(text).substr(before.size()))) {
+      return text.substr(before.size());
+    }
+  } catch (const Error&) {
+    // Nothing kept, or nowhere to keep it: the file itself always knows.
+  }
+  const std::string digest = sha256_hex_of_file(path);
+  try {
+    if (!kept.empty() && identity(path) == before) {
+      std::filesystem::create_directories(kept.parent_path(), code);
+      write_file(kept, before + digest);
+    }
+  } catch (const Error&) {
+    // A read-only data folder costs time, not the answer.
+  }
+  return digest;
+}
+
+}  // namespace
+
+std::string model_fingerprint(const std::filesystem::path& folder,
+                              const std::vector<std::filesystem::path>& weight_files) {
+  std::map<std::string, std::filesystem::path> files;  // by name: the order is part of the digest
+  for (const char* name : {"config.json", "preprocessor_config.json", "tokenizer.json",
+                           "tokenizer_config.json", "vocab.json", "merges.txt"}) {
+    if (std::filesystem::exists(folder / name)) files[name] = folder / name;
+  }
+  for (const auto& path : weight_files) files[path.filename().string()] = path;
+  std::string all;
+  for (const auto& [name, path] : files) all += name + '\0' + digest_of(path) + '\n';
+  return sha256_hex(all);
+}
+
+}  // namespace pgmmr

@@ -1,0 +1,20 @@
+// A model's identity: one digest over the files that decide what it computes.
+//
+// Two folders with equal files have the same fingerprint, wherever they lie and whatever they are
+// called. A file's own digest is kept in data_dir()/digests under its path, size and time of
+// change, because reading 600 MB takes half a second and a search should start in less.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pgmmr {
+
+// SHA-256, 64 hex digits, over the names and SHA-256 digests of config.json, the tokenizer's and
+// the preprocessor's files as far as they are there, and weight_files.
+//   throws  Error{kNotFound, kUnavailable} where a file can't be read
+std::string model_fingerprint(const std::filesystem::path& folder,
+                              const std::vector<std::filesystem::path>& weight_files);
+
+}  // namespace pgmmr
