@@ -57,6 +57,8 @@ class ClipEncoder : public Encoder {
     });
   }
 
+  int dim() const override { return info_.dim; }
+
   Matrix encode_pictures(std::span<const Picture> pictures) const override {
     const VisionTower& tower = vision();
     const std::size_t each = static_cast<std::size_t>(3) *
@@ -159,19 +161,6 @@ class ClipEncoder : public Encoder {
 std::unique_ptr<Encoder> load_encoder(const std::filesystem::path& folder, const std::string& id,
                                       const std::string& revision) {
   return std::make_unique<ClipEncoder>(folder, id, revision);
-}
-
-void normalise_rows(Matrix& embeddings) {
-  for (int i = 0; i < embeddings.rows(); ++i) {
-    double square = 0;
-    for (const float value : embeddings.row(i)) square += static_cast<double>(value) * value;
-    if (!std::isfinite(square) || square == 0) {
-      throw Error(ErrorKind::kCorrupt, "scaling an embedding to length one: its length is " +
-                                           std::to_string(std::sqrt(square)));
-    }
-    const double scale = 1 / std::sqrt(square);
-    for (float& value : embeddings.row(i)) value = static_cast<float>(value * scale);
-  }
 }
 
 }  // namespace pgmmr

@@ -34,6 +34,9 @@ class Encoder {
   // ones, and later processes that find the digests in data_dir(), cost nothing.
   virtual const ModelInfo& info() const = 0;
 
+  // info().dim, at no cost.
+  virtual int dim() const { return info().dim; }
+
   // returns  float32 [pictures.size(), dim], not of unit length (transformers' get_image_features)
   // throws   Error{kCorrupt} where a result is not finite
   virtual Matrix encode_pictures(std::span<const Picture> pictures) const = 0;
