@@ -1,0 +1,279 @@
+#include "image/decode.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "image/bmp.h"
+#include "image/format.h"
+#include "image/gif_frame.h"
+#include "image/limits.h"
+#include "image/vips_library.h"
+
+namespace pgmmr {
+namespace {
+
+[[noreturn]] void refuse(const std::string& name, const std::string& format) {
+  const std::string complaint = take_vips_complaint();
+  throw Error(ErrorKind::kCorrupt, name + ": the " + format + " data is damaged or ends early" +
+                                       (complaint.empty() ? "" : " (" + complaint + ")"));
+}
+
+// What a row of libvips' samples means, and how it becomes RGB.
+enum class Samples {
+  kGray,      // 1 or 2 bands
+  kRgb,       // 3 or 4 bands
+  kCmyk,      // 4 or 5 bands, 255 is full ink
+  kGrayClip,  // 16-bit gray, of which Pillow keeps what fits into 8 bits
+};
+
+// Pillow's cmyk2rgb (Convert.c), its MULDIV255 written out.
+std::uint8_t cmyk(int ink, int paper) {
+  const int t = ink * paper + 128;
+  return static_cast<std::uint8_t>(paper - (((t >> 8) + t) >> 8));
+}
+
+template <typename T>
+std::uint8_t to_8_bits(T value) {
+  if constexpr (sizeof(T) == 1) return value;
+  return static_cast<std::uint8_t>(value >> 8);
+}
+
+template <typename T>
+void convert_row(const T* from, int bands, Samples samples, int width, std::uint8_t* to) {
+  if (samples == Samples::kRgb && bands == 3 && sizeof(T) == 1) {
+    std::memcpy(to, from, static_cast<std::size_t>(width) * 3);
+    return;
+  }
+  for (int x = 0; x < width; ++x, from += bands, to += 3) {
+    switch (samples) {
+      case Samples::kGray:
+        to[0] = to[1] = to[2] = to_8_bits(from[0]);
+        break;
+      case Samples::kGrayClip:
+        to[0] = to[1] = to[2] = static_cast<std::uint8_t>(std::min<unsigned>(from[0], 255));
+        break;
+      case Samples::kRgb:
+        for (int i = 0; i < 3; ++i) to[i] = to_8_bits(from[i]);
+        break;
+      case Samples::kCmyk: {
+        const int paper = 255 - to_8_bits(from[3]);
+        for (int i = 0; i < 3; ++i) to[i] = cmyk(to_8_bits(from[i]), paper);
+        break;
+      }
+    }
+  }
+}
+
+// Numbers that are neither 8 nor 16 bits (float and 32-bit TIFF): clipped to 0..255, as Pillow's
+// modes F and I.
+VipsImageHandle clip_to_8_bits(VipsImageHandle image, const std::string& name,
+                               const std::string& format) {
+  VipsImage* clipped = nullptr;
+  if (vips_cast_uchar(image.get(), &clipped, nullptr) != 0) refuse(name, format);
+  return VipsImageHandle(clipped);
+}
+
+// The pixels, a strip at a time on the calling thread: one copy, no second picture in memory.
+Picture read_pixels(VipsImageHandle image, bool clip_gray, const std::string& name,
+                    const std::string& format) {
+  if (vips_image_get_coding(image.get()) != VIPS_CODING_NONE) {
+    throw Error(ErrorKind::kUnsupported, name + ": " + format + " with packed pixels is not read");
+  }
+  if (vips_image_get_interpretation(image.get()) == VIPS_INTERPRETATION_LAB) {
+    VipsImage* rgb = nullptr;
+    if (vips_colourspace(image.get(), &rgb, VIPS_INTERPRETATION_sRGB, nullptr) != 0) {
+      refuse(name, format);
+    }
+    image.reset(rgb);
+  }
+  VipsBandFormat sample = vips_image_get_format(image.get());
+  if (sample != VIPS_FORMAT_UCHAR && sample != VIPS_FORMAT_USHORT) {
+    image = clip_to_8_bits(std::move(image), name, format);
+    sample = VIPS_FORMAT_UCHAR;
+  }
+  const int width = vips_image_get_width(image.get());
+  const int height = vips_image_get_height(image.get());
+  const int bands = vips_image_get_bands(image.get());
+  Samples samples = bands < 3 ? Samples::kGray : Samples::kRgb;
+  if (bands >= 4 && vips_image_get_interpretation(image.get()) == VIPS_INTERPRETATION_CMYK) {
+    samples = Samples::kCmyk;
+  }
+  if (clip_gray && bands < 3 && sample == VIPS_FORMAT_USHORT) samples = Samples::kGrayClip;
+
+  const VipsRegionHandle region(vips_region_new(image.get()));
+  if (!region) refuse(name, format);
+  Picture picture(width, height);
+  const auto row_bytes = static_cast<std::size_t>(width) * 3;
+  constexpr int kStrip = 16;  // a multiple of JPEG's 8 and 16 line blocks
+  for (int top = 0; top < height; top += kStrip) {
+    const VipsRect strip{0, top, width, std::min(kStrip, height - top)};
+    if (vips_region_prepare(region.get(), &strip) != 0) refuse(name, format);
+    for (int y = top; y < top + strip.height; ++y) {
+      const auto* from = VIPS_REGION_ADDR(region.get(), 0, y);
+      std::uint8_t* to = picture.rgb.data() + static_cast<std::size_t>(y) * row_bytes;
+      if (sample == VIPS_FORMAT_UCHAR) {
+        convert_row(from, bands, samples, width, to);
+      } else {
+        convert_row(reinterpret_cast<const std::uint16_t*>(from), bands, samples, width, to);
+      }
+    }
+  }
+  return picture;
+}
+
+using Loader = int (*)(const void*, size_t, VipsImage**);
+
+template <auto kLoad>
+int load(const void* bytes, size_t size, VipsImage** out) {
+  return kLoad(const_cast<void*>(bytes), size, out, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+               VIPS_FAIL_ON_ERROR, "memory", TRUE, nullptr);
+}
+
+Loader loader(Format format) {
+  switch (format) {
+    case Format::kJpeg:
+      return load<vips_jpegload_buffer>;
+    case Format::kPng:
+      return load<vips_pngload_buffer>;
+    case Format::kWebp:
+      return load<vips_webpload_buffer>;
+    case Format::kGif:
+      return load<vips_gifload_buffer>;
+    default:
+      return load<vips_tiffload_buffer>;
+  }
+}
+
+// Opens the file and checks the size that its header declares; no pixel is decoded yet.
+VipsImageHandle open(std::string_view bytes, const FormatMatch& match, const std::string& name,
+                     std::int64_t max_pixels) {
+  start_vips();
+  VipsImage* opened = nullptr;
+  if (loader(match.format)(bytes.data(), bytes.size(), &opened) != 0) refuse(name, match.name);
+  VipsImageHandle image(opened);
+  check_dimensions(vips_image_get_width(image.get()), vips_image_get_height(image.get()),
+                   max_pixels, match.name, name);
+  return image;
+}
+
+std::uint32_t big_endian_u32(std::string_view bytes, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+  }
+  return value;
+}
+
+// libpng has limits of its own and words them differently; the header's place is fixed, so ours
+// come first.
+void check_png(std::string_view bytes, const std::string& name, std::int64_t max_pixels) {
+  if (bytes.size() < 33) {
+    throw Error(ErrorKind::kCorrupt, name + ": the PNG file ends within its header");
+  }
+  check_dimensions(big_endian_u32(bytes, 16), big_endian_u32(bytes, 20), max_pixels, "PNG", name);
+}
+
+Picture decode_gif(std::string_view bytes, const FormatMatch& match, const std::string& name,
+                   std::int64_t max_pixels) {
+  const GifFrame frame = first_gif_frame(bytes, name, max_pixels);
+  Picture pixels = read_pixels(open(frame.file, match, name, max_pixels), false, name, match.name);
+  if (frame.canvas_width == frame.width && frame.canvas_height == frame.height) return pixels;
+  Picture canvas(frame.canvas_width, frame.canvas_height);
+  for (std::size_t i = 0; i < canvas.rgb.size(); ++i) canvas.rgb[i] = frame.background[i % 3];
+  for (int y = 0; y < frame.height; ++y) {
+    const auto row = static_cast<std::size_t>(frame.top + y);
+    std::memcpy(
+        canvas.rgb.data() + (row * static_cast<std::size_t>(frame.canvas_width) +
+                             static_cast<std::size_t>(frame.left)) *
+                                3,
+        pixels.rgb.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(frame.width) * 3,
+        static_cast<std::size_t>(frame.width) * 3);
+  }
+  return canvas;
+}
+
+// EXIF 2.3, tag 0x0112: values 2..8 are mirrored and turned; 5..8 exchange the sides.
+Picture turned(Picture picture, int orientation) {
+  if (orientation < 2 || orientation > 8) return picture;
+  const bool swap = orientation >= 5;
+  const bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  Picture out(swap ? picture.height : picture.width, swap ? picture.width : picture.height);
+  const auto width = static_cast<std::ptrdiff_t>(picture.width);
+  const auto height = static_cast<std::ptrdiff_t>(picture.height);
+  // Reading order of the source for an output row: along its row, or along its column if swapped.
+  const std::ptrdiff_t across = (swap ? width : 1) * 3, down = (swap ? 1 : width) * 3;
+  const std::uint8_t* corner = picture.rgb.data();
+  std::ptrdiff_t step = across, next_row = down;
+  if (flip_x) corner += (width - 1) * 3;
+  if (flip_y) corner += (height - 1) * width * 3;
+  if (swap ? flip_y : flip_x) step = -step;
+  if (swap ? flip_x : flip_y) next_row = -next_row;
+  // Tiles, because a swapped walk through a large picture misses the cache at each pixel.
+  constexpr int kTile = 32;
+  for (int y0 = 0; y0 < out.height; y0 += kTile) {
+    for (int x0 = 0; x0 < out.width; x0 += kTile) {
+      for (int y = y0; y < std::min(y0 + kTile, out.height); ++y) {
+        std::uint8_t* to = out.rgb.data() + (static_cast<std::ptrdiff_t>(y) * out.width + x0) * 3;
+        const std::uint8_t* from = corner + y * next_row + x0 * step;
+        for (int x = x0; x < std::min(x0 + kTile, out.width); ++x, to += 3, from += step) {
+          to[0] = from[0];
+          to[1] = from[1];
+          to[2] = from[2];
+        }
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Picture decode_picture(std::string_view bytes, const std::string& name,
+                       const DecodeOptions& options) {
+  if (bytes.empty()) throw Error(ErrorKind::kCorrupt, name + ": the file is empty");
+  const FormatMatch match = recognise(bytes);
+  switch (match.format) {
+    case Format::kUnknown:
+      throw Error(ErrorKind::kCorrupt,
+                  name + ": unknown picture format; JPEG, PNG, WebP, GIF, BMP or TIFF expected");
+    case Format::kOther:
+      throw Error(ErrorKind::kUnsupported,
+                  name + ": this is a " + match.name +
+                      ", which is not supported; JPEG, PNG, WebP, GIF, BMP or TIFF expected");
+    case Format::kBmp:
+      return decode_bmp(bytes, name, options.max_pixels);
+    case Format::kGif:
+      return decode_gif(bytes, match, name, options.max_pixels);
+    default:
+      break;
+  }
+  bool clip_gray = match.format == Format::kTiff;
+  if (match.format == Format::kPng) {
+    check_png(bytes, name, options.max_pixels);
+    clip_gray = bytes[25] == 0;  // colour type: gray without alpha
+  }
+  VipsImageHandle image = open(bytes, match, name, options.max_pixels);
+  const int orientation = vips_image_get_orientation(image.get());
+  Picture picture = read_pixels(std::move(image), clip_gray, name, match.name);
+  if (options.orientation == Orientation::kIgnore) return picture;
+  return turned(std::move(picture), orientation);
+}
+
+std::string media_type(std::string_view bytes) { return recognise(bytes).media_type; }
+
+bool has_picture_extension(std::string_view path) {
+  const std::size_t dot = path.find_last_of("./");
+  if (dot == std::string_view::npos || path[dot] != '.') return false;
+  std::string extension(path.substr(dot + 1));
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr std::array<std::string_view, 8> kKnown{"jpg", "jpeg", "png", "webp",
+                                                   "gif", "bmp",  "tif", "tiff"};
+  return std::find(kKnown.begin(), kKnown.end(), extension) != kKnown.end();
+}
+
+}  // namespace pgmmr
