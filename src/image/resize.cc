@@ -33,7 +33,8 @@ double value(Filter filter, double x) {
       if (x >= 1.0) return 0.0;
       x *= std::numbers::pi;
       // The float is Pillow's.
-      return std::sin(x) / x * (static_cast<double>(0.54f) + static_cast<double>(0.46f) * std::cos(x));
+      return std::sin(x) / x *
+             (static_cast<double>(0.54f) + static_cast<double>(0.46f) * std::cos(x));
     case Filter::kBicubic: {
       constexpr double a = -0.5;
       x = std::abs(x);
@@ -97,7 +98,9 @@ Taps taps_of(Filter filter, int in, int out, int first, int count) {
   return taps;
 }
 
-std::size_t row_bytes(const Picture& picture) { return static_cast<std::size_t>(picture.width) * 3; }
+std::size_t row_bytes(const Picture& picture) {
+  return static_cast<std::size_t>(picture.width) * 3;
+}
 
 void check(const Picture& picture, int width, int height, Filter filter, const Rectangle& crop) {
   if (picture.width < 1 || picture.height < 1 ||
@@ -169,7 +172,8 @@ Picture horizontal_pass(const Picture& picture, int begin, int end, int width, F
   const std::size_t offset = static_cast<std::size_t>(begin) * row_bytes(picture);
   // Very wide input: the weights of all columns together would outgrow the picture.
   constexpr double kWeightsAtOnce = 1 << 20;
-  const double taps = 2 * reach(filter) * std::max(1.0, static_cast<double>(picture.width) / width) + 2;
+  const double taps =
+      2 * reach(filter) * std::max(1.0, static_cast<double>(picture.width) / width) + 2;
   const int step = static_cast<int>(std::clamp(kWeightsAtOnce / taps, 1.0, 1.0 * columns));
   for (int done = 0; done < columns; done += step) {
     const int now = std::min(step, columns - done);
@@ -227,7 +231,8 @@ Picture resize(const Picture& picture, int width, int height, Filter filter) {
 
 Picture resize_plain(const Picture& picture, int width, int height, Filter filter) {
   check(picture, width, height, filter, {0, 0, width, height});
-  if (filter == Filter::kNearest) return resize_nearest(picture, width, height, {0, 0, width, height});
+  if (filter == Filter::kNearest)
+    return resize_nearest(picture, width, height, {0, 0, width, height});
   Picture result = picture;
   const auto sum_of = [](const Taps& taps, std::size_t i, const std::uint8_t* first,
                          std::size_t step) {

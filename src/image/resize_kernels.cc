@@ -98,14 +98,13 @@ __attribute__((target("avx2"))) void horizontal_pixel_avx2(const std::uint8_t* i
                                                            std::size_t in_stride, std::uint8_t* out,
                                                            std::size_t out_stride,
                                                            const SplitWeights* groups, int count) {
-  const __m256i lay_out = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1,
-                                           6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1,
-                                           -1);
+  const __m256i lay_out =
+      _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7,
+                       -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
   __m256i low[kRows], high[kRows];
   for (int y = 0; y < kRows; ++y) low[y] = high[y] = _mm256_setzero_si256();
   for (int i = 0; i < count; ++i) {
-    const __m256i low_weights =
-        _mm256_load_si256(reinterpret_cast<const __m256i*>(groups[i].low));
+    const __m256i low_weights = _mm256_load_si256(reinterpret_cast<const __m256i*>(groups[i].low));
     const __m256i high_weights =
         _mm256_load_si256(reinterpret_cast<const __m256i*>(groups[i].high));
     for (int y = 0; y < kRows; ++y) {

@@ -23,8 +23,8 @@ struct Taps {
   std::vector<std::int32_t> weights;  // scaled by 2^kWeightBits
 };
 
-// Horizontal pass: out row y, pixel i = taps i over in row y, for `rows` rows. Strides are in bytes.
-// Reads in up to its end, `in_bytes` after `in`, never past it.
+// Horizontal pass: out row y, pixel i = taps i over in row y, for `rows` rows. Strides are in
+// bytes. Reads in up to its end, `in_bytes` after `in`, never past it.
 using HorizontalPass = void (*)(const std::uint8_t* in, std::size_t in_bytes, std::size_t in_stride,
                                 std::uint8_t* out, std::size_t out_stride, int rows,
                                 const Taps& taps);
