@@ -2,7 +2,7 @@
 // preprocessor_config.json says.
 //
 // Follows transformers' CLIPImageProcessor (the slow one, on Pillow). Proven bit for bit on the
-// conformance kit.
+// conformance kit. Left out: resizing to other measures than shortest_edge or height and width.
 #pragma once
 
 #include <array>
@@ -10,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "image/picture.h"
 #include "image/resize.h"
@@ -19,9 +18,11 @@ namespace pgmmr {
 
 class ImageProcessor {
  public:
-  // Reads folder/preprocessor_config.json; where there is none, CLIP's defaults at image_size.
+  // Reads folder/preprocessor_config.json, else the image_processor section of
+  // folder/processor_config.json; where there is neither, CLIP's defaults at image_size.
   //   image_size  the vision tower's side in pixels, which the result must have; 0 takes what the
-  //   file says throws      Error{kCorrupt, kUnsupported}; the message names file and key
+  //               file says
+  //   throws      Error{kCorrupt, kUnsupported}; the message names file and key
   static ImageProcessor load(const std::filesystem::path& folder, int image_size);
   static ImageProcessor parse(std::string_view json, const std::string& file_name, int image_size);
 
@@ -29,25 +30,27 @@ class ImageProcessor {
   int height() const { return out_height_; }
 
   // Resize and crop (or pad with zeros) to width() x height(), still 8-bit.
+  //   throws  Error{kUnsupported} for a picture so narrow that its resized length has no number,
+  //           kInvalidArgument for an empty one
   Picture crop(const Picture& picture) const;
 
-  // Channels first: [3, height, width] written to pixels, which must hold 3 * height * width
-  // values.
+  // Channels first: [3, height, width] written to pixels.
+  //   throws  as crop(), and Error{kInvalidArgument} unless pixels holds 3 * height * width values
   void process(const Picture& picture, std::span<float> pixels) const;
 
  private:
+  ImageProcessor() = default;
+  void fill_tables(bool rescale, double factor, bool normalise, const std::array<double, 3>& mean,
+                   const std::array<double, 3>& std);
+
   bool resize_ = true;
-  bool keep_aspect_ = true;
-  int shortest_edge_ = 224;
-  int resize_width_ = 224, resize_height_ = 224;
+  int shortest_edge_ = 0;  // 0: resize to resize_width_ x resize_height_
+  int resize_width_ = 0, resize_height_ = 0;
   Filter filter_ = Filter::kBicubic;
   bool center_crop_ = true;
-  int out_width_ = 224, out_height_ = 224;
-  bool rescale_ = true;
-  double rescale_factor_ = 1 / 255.0;
-  bool normalize_ = true;
-  std::array<float, 3> mean_{0.48145466f, 0.4578275f, 0.40821073f};
-  std::array<float, 3> std_{0.26862954f, 0.26130258f, 0.27577711f};
+  int out_width_ = 0, out_height_ = 0;
+  // What each of the 256 levels becomes, a table a channel: there are no other inputs.
+  std::array<std::array<float, 256>, 3> levels_{};
 };
 
 }  // namespace pgmmr
