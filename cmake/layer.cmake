@@ -2,6 +2,8 @@
 # NAME_test, src/NAME/*_fuzz.cc as one libFuzzer program each. The layers below come from src/LAYERS.
 file(STRINGS ${CMAKE_SOURCE_DIR}/src/LAYERS PGMMR_LAYER_LINES REGEX "^[a-z]+:")
 
+add_custom_target(fuzzers)  # all of them, without the tests
+
 function(pgmmr_layer name)
   cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
   set(below "")
@@ -46,6 +48,8 @@ function(pgmmr_layer name)
       add_executable(${fuzzer} ${file})
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
       target_link_libraries(${fuzzer} PRIVATE pgmmr_${name})
+      target_compile_definitions(${fuzzer} PRIVATE PGMMR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+      add_dependencies(fuzzers ${fuzzer})
     endforeach()
   endif()
 endfunction()

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <string_view>
 
 #include "base/file.h"
 #include "clip/tokenizer.h"
@@ -11,8 +13,8 @@
 namespace {
 
 pgmmr::Tokenizer make_tokenizer() {
-  const auto file = std::filesystem::path(__FILE__).parent_path() /
-                    "../../tests/data/tokenizer/tiny/tokenizer.json";
+  const auto file =
+      std::filesystem::path(PGMMR_SOURCE_DIR) / "tests/data/tokenizer/tiny/tokenizer.json";
   return pgmmr::Tokenizer::parse(pgmmr::read_file(file), file.string());
 }
 
