@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", PGMMR_VERSION);
   int exit_code = pgmmr::kExitDone;
   pgmmr::add_doctor_command(app, exit_code);
+  pgmmr::add_tokenize_command(app, exit_code);
   std::signal(SIGPIPE, SIG_IGN);
   pgmmr::interrupted();
   try {
