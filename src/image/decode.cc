@@ -16,11 +16,74 @@
 namespace pgmmr {
 namespace {
 
-[[noreturn]] void refuse(const std::string& name, const std::string& format) {
-  const std::string complaint = take_vips_complaint();
-  throw Error(ErrorKind::kCorrupt, name + ": the " + format + " data is damaged or ends early" +
-                                       (complaint.empty() ? "" : " (" + complaint + ")"));
+std::uint32_t big_endian_u32(std::string_view bytes, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+  }
+  return value;
 }
+
+// CRC-32 of ISO 3309, as PNG's annex D has it. Bit by bit: only damaged files come here.
+std::uint32_t crc32_of(std::string_view bytes) {
+  std::uint32_t crc = 0xFFFFFFFF;
+  for (const char byte : bytes) {
+    crc ^= static_cast<unsigned char>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
+  }
+  return ~crc;
+}
+
+// What is wrong with a PNG that libpng refused without saying why; empty where its chunks look
+// whole.
+std::string png_fault(std::string_view bytes) {
+  bool has_data = false;
+  std::size_t at = 8;
+  while (bytes.size() - at >= 12) {
+    const std::size_t length = big_endian_u32(bytes, at);
+    if (length > bytes.size() - at - 12) return "ends early, within a chunk";
+    const std::string_view type = bytes.substr(at + 4, 4);
+    if (crc32_of(bytes.substr(at + 4, 4 + length)) != big_endian_u32(bytes, at + 8 + length)) {
+      return "has a wrong checksum (CRC) in a chunk at byte " + std::to_string(at);
+    }
+    has_data |= type == "IDAT";
+    if (type == "IEND") return has_data ? "" : "holds no image data";
+    at += 12 + length;
+  }
+  return "ends early, before its IEND chunk";
+}
+
+// Why libvips could not read the picture, as well as it can be told.
+std::string fault(std::string_view bytes, Format format) {
+  if (format == Format::kPng && bytes.size() >= 8) return png_fault(bytes);
+  if (format == Format::kWebp && bytes.size() >= 12) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(bytes[at]); };
+    const std::uint64_t declared =
+        8 + (byte(4) | std::uint64_t{byte(5)} << 8 | std::uint64_t{byte(6)} << 16 |
+             std::uint64_t{byte(7)} << 24);
+    if (declared > bytes.size()) {
+      return "ends early, after " + std::to_string(bytes.size()) + " of " +
+             std::to_string(declared) + " bytes";
+    }
+  }
+  return "";
+}
+
+// One encoded picture on its way through libvips, with what its errors must name.
+struct Source {
+  std::string_view bytes;
+  Format format;
+  std::string format_name;
+  const std::string& name;
+
+  [[noreturn]] void refuse() const {
+    const std::string complaint = take_vips_complaint();
+    std::string reason = fault(bytes, format);
+    if (reason.empty()) reason = "is damaged or ends early";
+    throw Error(ErrorKind::kCorrupt, name + ": the " + format_name + " data " + reason +
+                                         (complaint.empty() ? "" : " (" + complaint + ")"));
+  }
+};
 
 // What a row of libvips' samples means, and how it becomes RGB.
 enum class Samples {
@@ -70,29 +133,28 @@ void convert_row(const T* from, int bands, Samples samples, int width, std::uint
 
 // Numbers that are neither 8 nor 16 bits (float and 32-bit TIFF): clipped to 0..255, as Pillow's
 // modes F and I.
-VipsImageHandle clip_to_8_bits(VipsImageHandle image, const std::string& name,
-                               const std::string& format) {
+VipsImageHandle clip_to_8_bits(VipsImageHandle image, const Source& source) {
   VipsImage* clipped = nullptr;
-  if (vips_cast_uchar(image.get(), &clipped, nullptr) != 0) refuse(name, format);
+  if (vips_cast_uchar(image.get(), &clipped, nullptr) != 0) source.refuse();
   return VipsImageHandle(clipped);
 }
 
 // The pixels, a strip at a time on the calling thread: one copy, no second picture in memory.
-Picture read_pixels(VipsImageHandle image, bool clip_gray, const std::string& name,
-                    const std::string& format) {
+Picture read_pixels(VipsImageHandle image, bool clip_gray, const Source& source) {
   if (vips_image_get_coding(image.get()) != VIPS_CODING_NONE) {
-    throw Error(ErrorKind::kUnsupported, name + ": " + format + " with packed pixels is not read");
+    throw Error(ErrorKind::kUnsupported,
+                source.name + ": " + source.format_name + " with packed pixels is not read");
   }
   if (vips_image_get_interpretation(image.get()) == VIPS_INTERPRETATION_LAB) {
     VipsImage* rgb = nullptr;
     if (vips_colourspace(image.get(), &rgb, VIPS_INTERPRETATION_sRGB, nullptr) != 0) {
-      refuse(name, format);
+      source.refuse();
     }
     image.reset(rgb);
   }
   VipsBandFormat sample = vips_image_get_format(image.get());
   if (sample != VIPS_FORMAT_UCHAR && sample != VIPS_FORMAT_USHORT) {
-    image = clip_to_8_bits(std::move(image), name, format);
+    image = clip_to_8_bits(std::move(image), source);
     sample = VIPS_FORMAT_UCHAR;
   }
   const int width = vips_image_get_width(image.get());
@@ -105,13 +167,13 @@ Picture read_pixels(VipsImageHandle image, bool clip_gray, const std::string& na
   if (clip_gray && bands < 3 && sample == VIPS_FORMAT_USHORT) samples = Samples::kGrayClip;
 
   const VipsRegionHandle region(vips_region_new(image.get()));
-  if (!region) refuse(name, format);
+  if (!region) source.refuse();
   Picture picture(width, height);
   const auto row_bytes = static_cast<std::size_t>(width) * 3;
   constexpr int kStrip = 16;  // a multiple of JPEG's 8 and 16 line blocks
   for (int top = 0; top < height; top += kStrip) {
     const VipsRect strip{0, top, width, std::min(kStrip, height - top)};
-    if (vips_region_prepare(region.get(), &strip) != 0) refuse(name, format);
+    if (vips_region_prepare(region.get(), &strip) != 0) source.refuse();
     for (int y = top; y < top + strip.height; ++y) {
       const auto* from = VIPS_REGION_ADDR(region.get(), 0, y);
       std::uint8_t* to = picture.rgb.data() + static_cast<std::size_t>(y) * row_bytes;
@@ -149,23 +211,15 @@ Loader loader(Format format) {
 }
 
 // Opens the file and checks the size that its header declares; no pixel is decoded yet.
-VipsImageHandle open(std::string_view bytes, const FormatMatch& match, const std::string& name,
-                     std::int64_t max_pixels) {
+VipsImageHandle open(const Source& source, std::int64_t max_pixels) {
   start_vips();
   VipsImage* opened = nullptr;
-  if (loader(match.format)(bytes.data(), bytes.size(), &opened) != 0) refuse(name, match.name);
+  if (loader(source.format)(source.bytes.data(), source.bytes.size(), &opened) != 0)
+    source.refuse();
   VipsImageHandle image(opened);
   check_dimensions(vips_image_get_width(image.get()), vips_image_get_height(image.get()),
-                   max_pixels, match.name, name);
+                   max_pixels, source.format_name, source.name);
   return image;
-}
-
-std::uint32_t big_endian_u32(std::string_view bytes, std::size_t at) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < 4; ++i) {
-    value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
-  }
-  return value;
 }
 
 // libpng has limits of its own and words them differently; the header's place is fixed, so ours
@@ -180,7 +234,8 @@ void check_png(std::string_view bytes, const std::string& name, std::int64_t max
 Picture decode_gif(std::string_view bytes, const FormatMatch& match, const std::string& name,
                    std::int64_t max_pixels) {
   const GifFrame frame = first_gif_frame(bytes, name, max_pixels);
-  Picture pixels = read_pixels(open(frame.file, match, name, max_pixels), false, name, match.name);
+  const Source source{frame.file, match.format, match.name, name};
+  Picture pixels = read_pixels(open(source, max_pixels), false, source);
   if (frame.canvas_width == frame.width && frame.canvas_height == frame.height) return pixels;
   Picture canvas(frame.canvas_width, frame.canvas_height);
   for (std::size_t i = 0; i < canvas.rgb.size(); ++i) canvas.rgb[i] = frame.background[i % 3];
@@ -243,7 +298,7 @@ Picture decode_picture(std::string_view bytes, const std::string& name,
                   name + ": unknown picture format; JPEG, PNG, WebP, GIF, BMP or TIFF expected");
     case Format::kOther:
       throw Error(ErrorKind::kUnsupported,
-                  name + ": this is a " + match.name +
+                  name + ": recognised as " + match.name +
                       ", which is not supported; JPEG, PNG, WebP, GIF, BMP or TIFF expected");
     case Format::kBmp:
       return decode_bmp(bytes, name, options.max_pixels);
@@ -257,9 +312,10 @@ Picture decode_picture(std::string_view bytes, const std::string& name,
     check_png(bytes, name, options.max_pixels);
     clip_gray = bytes[25] == 0;  // colour type: gray without alpha
   }
-  VipsImageHandle image = open(bytes, match, name, options.max_pixels);
+  const Source source{bytes, match.format, match.name, name};
+  VipsImageHandle image = open(source, options.max_pixels);
   const int orientation = vips_image_get_orientation(image.get());
-  Picture picture = read_pixels(std::move(image), clip_gray, name, match.name);
+  Picture picture = read_pixels(std::move(image), clip_gray, source);
   if (options.orientation == Orientation::kIgnore) return picture;
   return turned(std::move(picture), orientation);
 }

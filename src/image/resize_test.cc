@@ -2,13 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "image/decode.h"
 #include "image/resize_kernels.h"
+#include "support/places.h"
 
 namespace pgmmr {
 namespace {
@@ -40,6 +44,19 @@ Picture part_of(const Picture& picture, const Rectangle& crop) {
 
 int draw(std::mt19937& random, int from, int to) {
   return std::uniform_int_distribution(from, to)(random);
+}
+
+// Digests by Pillow, one a filter: tests/data/images/make_images.py.
+TEST(Resize, GivesPillowsBytesWithEveryFilter) {
+  const auto folder = test::test_data() / "images";
+  const Picture picture = decode_picture(read_file(folder / "rgb.png"), "rgb.png");
+  const auto expected = nlohmann::json::parse(read_file(folder / "expected.json"));
+  for (const auto& [number, digest] : expected["resized_rgb_png_to_19x40"].items()) {
+    const Picture resized = resize(picture, 19, 40, static_cast<Filter>(std::stoi(number)));
+    EXPECT_EQ(sha256_hex({reinterpret_cast<const char*>(resized.rgb.data()), resized.rgb.size()}),
+              digest)
+        << "filter " << number;
+  }
 }
 
 TEST(Resize, EqualsThePlainVersionOnRandomShapesAndCrops) {
