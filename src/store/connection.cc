@@ -85,6 +85,27 @@ Options parse(const std::string& url) {
 
 }  // namespace
 
+SplitUrl split_password(const std::string& url) {
+  SplitUrl split;
+  const Options options = parse(url);
+  for (const auto* option = options.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr) continue;
+    const std::string_view keyword = option->keyword;
+    if (keyword == "password") {
+      split.password = option->val;
+      continue;
+    }
+    if (keyword == "sslpassword") continue;
+    std::string value;
+    for (const char* c = option->val; *c != '\0'; ++c) {
+      if (*c == '\'' || *c == '\\') value += '\\';
+      value += *c;
+    }
+    split.rest += fmt::format("{}{}='{}'", split.rest.empty() ? "" : " ", keyword, value);
+  }
+  return split;
+}
+
 Param Param::real(double value) {
   char text[40];
   const auto end = std::to_chars(text, text + sizeof text, value).ptr;

@@ -58,6 +58,14 @@ struct ServerError {
   std::string sqlstate, message;
 };
 
+// A connection string in two: the rest as libpq's key='value' form, for a program's command line.
+//   throws  Error{kInvalidArgument} for a string that libpq cannot read
+struct SplitUrl {
+  std::string rest;
+  std::optional<std::string> password;
+};
+SplitUrl split_password(const std::string& url);
+
 // Belongs to one thread at a time.
 class Connection {
  public:

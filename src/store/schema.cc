@@ -23,6 +23,7 @@ constexpr const char* kMakeVersions =
     "ranking functions.';"
     "CREATE TABLE IF NOT EXISTS pgmmr.migration (number int PRIMARY KEY, name text NOT NULL, "
     "digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
+constexpr const char* kHasCollections = "SELECT EXISTS (SELECT FROM pgmmr.collection)";
 constexpr const char* kAddVersion =
     "INSERT INTO pgmmr.migration (number, name, digest) VALUES ($1, $2, $3)";
 constexpr const char* kExtension =
@@ -126,6 +127,16 @@ void migrate(Connection& connection) {
                           Param::text(sha256_hex(known[i].sql))});
     }
   }
+  transaction.commit();
+}
+
+void drop_empty_schema(Connection& connection) {
+  Transaction transaction(connection);
+  connection.execute(kLock);
+  if (connection.execute(kHasCollections).text(0, 0) == "t") {
+    throw Error(ErrorKind::kConflict, "dropping schema pgmmr: the database holds collections");
+  }
+  connection.execute("DROP SCHEMA pgmmr CASCADE");
   transaction.commit();
 }
 

@@ -10,4 +10,8 @@ namespace pgmmr {
 //   than 0.8
 void migrate(Connection& connection);
 
+// Takes schema pgmmr away, for a restore that brings its own.
+//   throws  Error{kConflict} where there are collections
+void drop_empty_schema(Connection& connection);
+
 }  // namespace pgmmr

@@ -61,7 +61,7 @@ struct Child {
     if (getppid() != parent) _exit(126);
   }
   if (chdir(child.directory) != 0) _exit(126);
-  execv(child.argv[0], child.argv.data());
+  execvp(child.argv[0], child.argv.data());
   _exit(127);
 }
 

@@ -146,6 +146,7 @@ DECLARE
   condition text := nullif(btrim("where"), '');
   by_vector boolean;
   by_keyword boolean;
+  dims int;
   total float8;
   passing float8;
   explained json;
@@ -169,9 +170,15 @@ BEGIN
   IF by_vector AND query_embedding IS NULL THEN
     RAISE EXCEPTION 'a % search needs query_embedding', mode USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF query_embedding IS NOT NULL AND vector_dims(query_embedding) <> found_row.dim THEN
-    RAISE EXCEPTION 'query_embedding has % dimensions, collection % has %',
-      vector_dims(query_embedding), collection, found_row.dim USING ERRCODE = 'invalid_parameter_value';
+  IF query_embedding IS NOT NULL THEN
+    -- pgvector may live in a schema that the caller's search path does not see.
+    EXECUTE (SELECT format('SELECT %I.vector_dims($1)', n.nspname) FROM pg_catalog.pg_extension AS e
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector')
+      INTO dims USING query_embedding;
+    IF dims <> found_row.dim THEN
+      RAISE EXCEPTION 'query_embedding has % dimensions, collection % has %', dims, collection,
+        found_row.dim USING ERRCODE = 'invalid_parameter_value';
+    END IF;
   END IF;
   IF by_keyword AND coalesce(query_text, query_words) IS NULL THEN
     RAISE EXCEPTION 'a % search needs query_text', mode USING ERRCODE = 'invalid_parameter_value';
@@ -296,19 +303,22 @@ LANGUAGE plpgsql ROWS 10 AS $$
 DECLARE
   relation text := (SELECT format('%I.%I', c.table_schema, c.name) FROM pgmmr.collection AS c
                     WHERE c.name = search_like.collection);
-  found_embedding halfvec;
+  found_rows bigint;
 BEGIN
   IF relation IS NULL THEN
     RAISE EXCEPTION 'no collection "%"', collection USING ERRCODE = 'undefined_object';
   END IF;
-  EXECUTE format('SELECT t.embedding FROM %s AS t WHERE t.key = $1', relation)
-    INTO found_embedding USING "like";
-  IF found_embedding IS NULL THEN
-    RAISE EXCEPTION 'collection % has no row "%"', collection, "like" USING ERRCODE = 'no_data_found';
+  RETURN QUERY EXECUTE format(
+    'SELECT s.* FROM %s AS t, pgmmr.search($1, query_embedding => t.embedding, "where" => $3, '
+    '"limit" => $4, embedding_of_text => false, exclude_key => $2) AS s WHERE t.key = $2', relation)
+    USING collection, "like", search_like."where", search_like."limit";
+  IF NOT FOUND THEN
+    EXECUTE format('SELECT FROM %s AS t WHERE t.key = $1', relation) USING "like";
+    GET DIAGNOSTICS found_rows = ROW_COUNT;
+    IF found_rows = 0 THEN
+      RAISE EXCEPTION 'collection % has no row "%"', collection, "like" USING ERRCODE = 'no_data_found';
+    END IF;
   END IF;
-  RETURN QUERY SELECT s.* FROM pgmmr.search(
-    collection, query_embedding => found_embedding, "where" => search_like."where",
-    "limit" => search_like."limit", embedding_of_text => false, exclude_key => "like") AS s;
 END $$;
 COMMENT ON FUNCTION pgmmr.search_like IS
   'Rows whose pictures look like the one of a row: SELECT * FROM pgmmr.search_like(''demo'', ''noto/1F34E'').';
