@@ -62,15 +62,16 @@ DuckdbType describe_type(duckdb_logical_type handle) {
   if (const Text alias(duckdb_logical_type_get_alias(handle)); alias) type.alias = alias.get();
   if (type.id == DUCKDB_TYPE_LIST) {
     const LogicalType child(duckdb_list_type_child_type(handle));
-    type.children.emplace_back("", describe_type(child.get()));
+    type.children.push_back(describe_type(child.get()));
   } else if (type.id == DUCKDB_TYPE_ARRAY) {
     const LogicalType child(duckdb_array_type_child_type(handle));
-    type.children.emplace_back("", describe_type(child.get()));
+    type.children.push_back(describe_type(child.get()));
   } else if (type.id == DUCKDB_TYPE_STRUCT) {
     for (idx_t i = 0; i < duckdb_struct_type_child_count(handle); ++i) {
       const Text name(duckdb_struct_type_child_name(handle, i));
       const LogicalType child(duckdb_struct_type_child_type(handle, i));
-      type.children.emplace_back(name ? name.get() : "", describe_type(child.get()));
+      type.child_names.emplace_back(name ? name.get() : "");
+      type.children.push_back(describe_type(child.get()));
     }
   }
   return type;

@@ -14,7 +14,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace pgmmr {
@@ -22,9 +21,9 @@ namespace pgmmr {
 // A column's type as DuckDB knows it.
 struct DuckdbType {
   duckdb_type id = DUCKDB_TYPE_INVALID;
-  std::string alias;  // "JSON" for VARCHAR that holds JSON
-  std::vector<std::pair<std::string, DuckdbType>>
-      children;  // STRUCT's by name; LIST's, ARRAY's one
+  std::string alias;                     // "JSON" for VARCHAR that holds JSON
+  std::vector<DuckdbType> children;      // of STRUCT each, of LIST and ARRAY the one
+  std::vector<std::string> child_names;  // of STRUCT
 };
 
 struct DuckdbColumn {

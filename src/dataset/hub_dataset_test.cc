@@ -58,7 +58,8 @@ TEST_F(HubDataset, ReadsARepositorysOwnParquetFiles) {
 
 TEST_F(HubDataset, DownloadsAShardWhenItsFirstChunkIsRead) {
   for (int i = 0; i < 3; ++i) {
-    write_parquet("repo/data/train-0000" + std::to_string(i) + "-of-00003.parquet", pokemon(10 + i));
+    write_parquet("repo/data/train-0000" + std::to_string(i) + "-of-00003.parquet",
+                  pokemon(10 + i));
   }
   server_.serve("datasets", "o/n", path() / "repo");
   const auto dataset = open_dataset("hf://datasets/o/n");

@@ -36,8 +36,8 @@ std::string lower(std::string text) {
 }
 
 const DuckdbType* child(const DuckdbType& type, std::string_view name) {
-  for (const auto& [child_name, child_type] : type.children) {
-    if (lower(child_name) == name) return &child_type;
+  for (std::size_t i = 0; i < type.child_names.size(); ++i) {
+    if (lower(type.child_names[i]) == name) return &type.children[i];
   }
   return nullptr;
 }
@@ -57,7 +57,7 @@ bool is_image_struct(const DuckdbType& type) {
 
 bool is_image_list(const DuckdbType& type) {
   return (type.id == DUCKDB_TYPE_LIST || type.id == DUCKDB_TYPE_ARRAY) &&
-         is_image_struct(type.children[0].second);
+         is_image_struct(type.children[0]);
 }
 
 bool is_plain_text(const DuckdbType& type) {
@@ -139,7 +139,7 @@ Conversion convert(const DuckdbType& type, const std::string& c, bool has_json) 
       return {ColumnType::kBytea, cast(c, "BLOB")};
     case DUCKDB_TYPE_LIST:
     case DUCKDB_TYPE_ARRAY: {
-      const auto item = type.children[0].second.id;
+      const auto item = type.children[0].id;
       if (item == DUCKDB_TYPE_VARCHAR || item == DUCKDB_TYPE_ENUM) {
         return {ColumnType::kTextArray, cast(c, "VARCHAR[]")};
       }
@@ -410,7 +410,7 @@ std::string relation_select(const std::string& about, const Relation& relation,
                     fmt::format("{}: column {} holds no pictures here, as it does in other files",
                                 about, clean_text(relation.picture)));
       }
-      const DuckdbType& image = is_list ? type.children[0].second : type;
+      const DuckdbType& image = is_list ? type.children[0] : type;
       if (child(image, "bytes")->id == DUCKDB_TYPE_BLOB) {
         bytes = fmt::format("CAST(struct_extract({}, 'bytes') AS BLOB)", item);
       }
