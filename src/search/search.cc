@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "text/words.h"
+#include "search/keyword_text.h"
 
 namespace pgmmr {
 namespace {
@@ -189,8 +189,8 @@ SearchResult search(Connection& connection, const Collection& collection, const 
     ranking.embedding = query_embedding(connection, collection, encoder, query);
   }
   if (result.mode != RankingMode::kVector) {
-    ranking.text = query.text;
-    if (has_icu_caption(collection)) ranking.text_words = icu_words(query.text);
+    ranking.text = without(query.text, query.not_text);
+    if (has_icu_caption(collection)) ranking.text_words = segmented_query(ranking.text);
   }
   result.encode_ms = milliseconds_since(start);
 
