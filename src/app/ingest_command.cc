@@ -30,18 +30,18 @@ struct Arguments {
 
 // The model asked for, else the one the collection was made with, else the default. A folder is
 // named by its whole path, since the collection remembers it.
-std::string model_for(const Arguments& arguments, const std::string& url) {
+std::unique_ptr<Encoder> encoder_for(const Arguments& arguments, const std::string& url) {
   if (!arguments.model.empty()) {
     std::error_code code;
-    if (std::filesystem::is_directory(arguments.model, code)) {
-      return std::filesystem::canonical(arguments.model);
-    }
-    return arguments.model;
+    const bool is_folder = std::filesystem::is_directory(arguments.model, code);
+    return load_model(is_folder ? std::filesystem::canonical(arguments.model).string()
+                                : arguments.model);
   }
   Connection connection(url);
   migrate(connection);
   const auto collection = find_collection(connection, arguments.collection);
-  return collection ? collection->model_id : default_model();
+  return collection ? load_model(collection->model_id, collection->model_revision)
+                    : load_model(default_model());
 }
 
 void print_rejects(const std::string& url, const Arguments& arguments, const std::string& source,
@@ -92,7 +92,7 @@ int run(const Arguments& arguments) {
   source_options.limit = arguments.limit;
   const auto dataset = open_dataset(arguments.source, source_options);
   const std::string url = database_url();
-  const auto encoder = load_model(model_for(arguments, url));
+  const auto encoder = encoder_for(arguments, url);
 
   const std::map<std::string, ImageStorage> storages = {{"auto", ImageStorage::kAuto},
                                                         {"reference", ImageStorage::kReference},

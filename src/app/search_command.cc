@@ -133,7 +133,8 @@ void run(const Arguments& arguments) {
   const Collection collection = get_collection(connection, arguments.collection);
   std::unique_ptr<Encoder> encoder;
   if (needs_encoder(collection, query)) {
-    encoder = load_model(arguments.model.empty() ? collection.model_id : arguments.model);
+    encoder = arguments.model.empty() ? load_model(collection.model_id, collection.model_revision)
+                                      : load_model(arguments.model);
   }
   const SearchResult result = search(connection, collection, encoder.get(), query);
   print_hits(collection, result, query, arguments.format);
