@@ -1,7 +1,7 @@
 // Search over 200,000 synthetic rows: which index answers, what it costs in recall, and how the way
 // follows the filter. Vectors are clustered as CLIP's are (2,000 clusters). What is tested depends
 // on the number of rows, so 32 dimensions and a sparser graph than finish_indexes builds (which
-// collection_test looks at) keep the test short.
+// embedded_server_test looks at) keep the test short.
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
