@@ -1,8 +1,14 @@
 #include "hub/http.h"
 
 #include <gtest/gtest.h>
+#include <httplib.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include <cstdlib>
+#include <memory>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -57,7 +63,81 @@ TEST(Http, WaitsAsLongAsTheServerAsks) {
   EXPECT_EQ(retry_delay_ms(answer, 0, 1000), 0);
 }
 
-TEST(Http, FollowsNoRedirectFromHttpsToHttpNorToOtherProtocols) {
+// A server on https that nobody vouches for, unless its certificate is named as an authority.
+class TlsServer {
+ public:
+  explicit TlsServer(const std::filesystem::path& certificate_file) {
+    key_.reset(EVP_RSA_gen(2048));
+    certificate_.reset(X509_new());
+    X509* x = certificate_.get();
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -60);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key_.get());
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+    X509_set_issuer_name(x, X509_get_subject_name(x));
+    X509_EXTENSION* name =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1");
+    X509_add_ext(x, name, -1);
+    X509_EXTENSION_free(name);
+    X509_sign(x, key_.get(), EVP_sha256());
+    FILE* file = std::fopen(certificate_file.c_str(), "w");
+    PEM_write_X509(file, x);
+    std::fclose(file);
+    server_ = std::make_unique<httplib::SSLServer>(x, key_.get());
+    server_->set_keep_alive_max_count(1);
+    server_->Get(".*", [this](const httplib::Request& request, httplib::Response& response) {
+      if (request.path == "/down") {
+        response.set_redirect(redirect_to);
+      } else {
+        response.set_content("bytes", "text/plain");
+      }
+    });
+    port_ = server_->bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { server_->listen_after_bind(); });
+    while (!server_->is_running()) std::this_thread::yield();
+  }
+  ~TlsServer() {
+    server_->stop();
+    thread_.join();
+  }
+  std::string url() const { return "https://127.0.0.1:" + std::to_string(port_); }
+
+  std::string redirect_to;
+
+ private:
+  struct Deleter {
+    void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
+    void operator()(X509* certificate) const noexcept { X509_free(certificate); }
+  };
+  std::unique_ptr<EVP_PKEY, Deleter> key_;
+  std::unique_ptr<X509, Deleter> certificate_;
+  std::unique_ptr<httplib::SSLServer> server_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+TEST(Http, TrustsOnlyKnownAuthoritiesAndNeverLeavesTls) {
+  test::TemporaryFolder folder;
+  test::HubServer plain;
+  plain.serve_file("/x", "bytes");
+  TlsServer server(folder.path() / "authority.pem");
+  HttpRequest request;
+  request.url = server.url() + "/x";
+  EXPECT_NE(http_request(request).problem, "");
+  setenv("SSL_CERT_FILE", (folder.path() / "authority.pem").c_str(), 1);
+  EXPECT_EQ(http_request(request).body, "bytes");
+  server.redirect_to = plain.url() + "/x";
+  request.url = server.url() + "/down";
+  request.redirects = 3;
+  EXPECT_THROW(http_request(request), Error);
+  unsetenv("SSL_CERT_FILE");
+  EXPECT_TRUE(plain.requests().empty());
+}
+
+TEST(Http, FollowsNoRedirectToOtherProtocolsNorInCircles) {
   test::HubServer server;
   server.add({"GET", "/there", 1, 302, {{"Location", "file:///etc/passwd"}}});
   HttpRequest request;
