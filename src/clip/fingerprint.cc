@@ -63,8 +63,13 @@ std::string digest_of(const std::filesystem::path& path) {
 std::string model_fingerprint(const std::filesystem::path& folder,
                               const std::vector<std::filesystem::path>& weight_files) {
   std::map<std::string, std::filesystem::path> files;  // by name: the order is part of the digest
-  for (const char* name : {"config.json", "preprocessor_config.json", "tokenizer.json",
-                           "tokenizer_config.json", "vocab.json", "merges.txt"}) {
+  // What the encoder reads and no more: the same model has the same fingerprint whether its folder
+  // came from the hub's cache, which may hold a part, or from a full copy.
+  std::vector<const char*> names{"config.json", "preprocessor_config.json", "tokenizer.json"};
+  if (!std::filesystem::exists(folder / "tokenizer.json")) {
+    names.insert(names.end(), {"vocab.json", "merges.txt"});
+  }
+  for (const char* name : names) {
     if (std::filesystem::exists(folder / name)) files[name] = folder / name;
   }
   for (const auto& path : weight_files) files[path.filename().string()] = path;

@@ -11,8 +11,9 @@
 
 namespace pgmmr {
 
-// SHA-256, 64 hex digits, over the names and SHA-256 digests of config.json, the tokenizer's and
-// the preprocessor's files as far as they are there, and weight_files.
+// SHA-256, 64 hex digits, over the names and SHA-256 digests of config.json,
+// preprocessor_config.json where there is one, tokenizer.json or else vocab.json and merges.txt,
+// and weight_files.
 //   throws  Error{kNotFound, kUnavailable} where a file can't be read
 std::string model_fingerprint(const std::filesystem::path& folder,
                               const std::vector<std::filesystem::path>& weight_files);
