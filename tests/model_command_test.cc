@@ -105,7 +105,7 @@ TEST_F(ModelCommandTest, NamesARevision) {
 }
 
 TEST_F(ModelCommandTest, ExplainsWhatIsMissingInOneLineWithoutTheToken) {
-  for (const char* model : {"acme/none", "acme/../x", "./none", "", "demo/"}) {
+  for (const char* model : {"acme/none", "acme/../x", "./none", "", "nowhere/"}) {
     const auto failed = run({"pull", model}, {"HF_TOKEN=hf_hush"});
     EXPECT_EQ(failed.exit_code, 1) << model;
     EXPECT_EQ(failed.out, "");

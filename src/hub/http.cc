@@ -171,6 +171,7 @@ HttpAnswer request_once(const HttpRequest& request, const std::string& url,
     transfer.begin();
     if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   } else if (answer.problem.empty()) {
+    answer.unknown_host = code == CURLE_COULDNT_RESOLVE_HOST;
     answer.problem = reason[0] != 0 ? trim(reason.data()) : curl_easy_strerror(code);
   }
   return answer;

@@ -33,9 +33,10 @@ struct HttpAnswer {
   int status = 0;                              // 0 where no whole answer came: see problem
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
-  std::string url;       // that answered
-  std::string problem;   // why the connection failed, or broke inside the body (status is kept)
-  bool stopped = false;  // by started, sink or keep_going
+  std::string url;      // that answered
+  std::string problem;  // why the connection failed, or broke inside the body (status is kept)
+  bool unknown_host = false;  // the problem is the host's name
+  bool stopped = false;       // by started, sink or keep_going
 
   bool ok() const { return problem.empty() && status >= 200 && status < 300; }
   bool redirect() const { return status >= 300 && status < 400 && headers.contains("location"); }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/settings.h"
 #include "hub/cache.h"
 #include "hub/hub.h"
 #include "hub/part_file.h"
@@ -82,6 +83,10 @@ class TlsServer {
         X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1");
     X509_add_ext(x, name, -1);
     X509_EXTENSION_free(name);
+    X509_EXTENSION* authority =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_basic_constraints, "CA:TRUE");
+    X509_add_ext(x, authority, -1);
+    X509_EXTENSION_free(authority);
     X509_sign(x, key_.get(), EVP_sha256());
     FILE* file = std::fopen(certificate_file.c_str(), "w");
     PEM_write_X509(file, x);
@@ -126,14 +131,20 @@ TEST(Http, TrustsOnlyKnownAuthoritiesAndNeverLeavesTls) {
   TlsServer server(folder.path() / "authority.pem");
   HttpRequest request;
   request.url = server.url() + "/x";
+  const auto before = environment("REQUESTS_CA_BUNDLE");
   EXPECT_NE(http_request(request).problem, "");
-  setenv("SSL_CERT_FILE", (folder.path() / "authority.pem").c_str(), 1);
-  EXPECT_EQ(http_request(request).body, "bytes");
+  setenv("REQUESTS_CA_BUNDLE", (folder.path() / "authority.pem").c_str(), 1);
+  const HttpAnswer trusted = http_request(request);
+  EXPECT_EQ(trusted.body, "bytes") << trusted.problem;
   server.redirect_to = plain.url() + "/x";
   request.url = server.url() + "/down";
   request.redirects = 3;
   EXPECT_THROW(http_request(request), Error);
-  unsetenv("SSL_CERT_FILE");
+  if (before) {
+    setenv("REQUESTS_CA_BUNDLE", before->c_str(), 1);
+  } else {
+    unsetenv("REQUESTS_CA_BUNDLE");
+  }
   EXPECT_TRUE(plain.requests().empty());
 }
 

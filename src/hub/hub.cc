@@ -93,6 +93,7 @@ HttpAnswer Hub::ask(HttpRequest request, int retries, const std::string& file) {
   for (int attempt = 0;; ++attempt) {
     HttpAnswer answer = http_request(request);
     if (attempt >= retries || !worth_retrying(answer)) return answer;
+    if (answer.unknown_host && attempt >= 1) return answer;  // no network: somebody is waiting
     const std::int64_t delay = retry_delay_ms(answer, attempt, settings_.retry_ms);
     if (delay > kLongestWaitMs) return answer;
     wait(delay, file, 0, 0);
