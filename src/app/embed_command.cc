@@ -308,23 +308,40 @@ void add_common_options(CLI::App& command, Options& options) {
   command.add_flag("--raw", options.raw, "as the model gives them, not scaled to length one");
 }
 
-// CLI11 would read "[a,b]" as two values of a list; what the user typed is meant as it stands.
 CLI::Option* add_literal_inputs(CLI::App& command, const char* name, Options& options,
                                 const char* help) {
   return command
       .add_option(
           name,
           [&options](const CLI::results_t& results) {
-            options.inputs = results;
+            options.inputs.clear();
+            for (const std::string& one : results) options.inputs.push_back(literal(one));
             return true;
           },
           help)
-      ->expected(-1)
-      ->allow_extra_args(false)
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args()
       ->type_name("");
 }
 
+constexpr char kGuard = '\x1F';  // a unit separator: what ends with it does not end with a bracket
+
 }  // namespace
+
+std::vector<std::string> guarded_arguments(int argc, char** argv) {
+  std::vector<std::string> reversed;
+  const bool embeds = argc > 1 && std::string_view(argv[1]) == "embed";
+  for (int i = argc - 1; i > 0; --i) {
+    reversed.emplace_back(argv[i]);
+    if (embeds && reversed.back().starts_with('[')) reversed.back() += kGuard;
+  }
+  return reversed;
+}
+
+std::string literal(std::string argument) {
+  if (argument.starts_with('[') && argument.ends_with(kGuard)) argument.pop_back();
+  return argument;
+}
 
 void add_embed_command(CLI::App& app, int& exit_code) {
   CLI::App* embed = app.add_subcommand("embed", "Turn texts or pictures into vectors");

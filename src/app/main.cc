@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   pgmmr::add_collection_commands(app, exit_code);
   pgmmr::add_db_command(app, exit_code);
   pgmmr::add_doctor_command(app, exit_code);
+  pgmmr::add_embed_command(app, exit_code);
   pgmmr::add_export_command(app, exit_code);
   pgmmr::add_ingest_command(app, exit_code);
   pgmmr::add_model_command(app, exit_code);
@@ -23,7 +24,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   pgmmr::interrupted();
   try {
-    app.parse(argc, argv);
+    app.parse(pgmmr::guarded_arguments(argc, argv));
     return exit_code;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? pgmmr::kExitDone : pgmmr::kExitUsage;

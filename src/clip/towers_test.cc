@@ -171,6 +171,25 @@ INSTANTIATE_TEST_SUITE_P(Conformance, TowersOnGoldens,
                                          "medium_f16"),
                          [](const auto& model) { return std::string(model.param); });
 
+// base_golden.json: ids, and pixels as numpy.linspace(-1, 1) over [3, 16, 16].
+TEST(Towers, AgreeOnTheBaseOfTheBrokenCheckpoints) {
+  PGMMR_NEEDS_CONFORMANCE();
+  const auto folder = *test::conformance() / "robustness";
+  const auto golden = nlohmann::json::parse(std::ifstream(folder / "base_golden.json"));
+  const auto checkpoint = std::make_shared<Checkpoint>(folder / "base");
+  const std::vector<std::vector<std::int32_t>> ids = {golden.at("input_ids")};
+  Matrix text = TextTower(checkpoint).forward(ids);
+  normalise_rows(text);
+  expect_near(text, golden.at("text_embeds"), kEmbeddingTolerance, "text_embeds");
+  std::vector<float> pixels(3 * 16 * 16);
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    pixels[i] = static_cast<float>(-1 + 2.0 * static_cast<double>(i) / (pixels.size() - 1.0));
+  }
+  Matrix image = VisionTower(*checkpoint).forward(pixels, 1);
+  normalise_rows(image);
+  expect_near(image, golden.at("image_embeds"), kEmbeddingTolerance, "image_embeds");
+}
+
 // The kit's README, section 3.
 TEST(TextTower, PoolsAtTheFirstEndTokenOrAtTheLargestId) {
   const std::vector<std::int32_t> interior = {598, 5, 599, 7, 599, 599};

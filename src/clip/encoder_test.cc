@@ -1,0 +1,199 @@
+#include "clip/encoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "clip/fingerprint.h"
+#include "image/decode.h"
+#include "support/places.h"
+
+namespace pgmmr {
+namespace {
+
+// The small own model: tests/data/models/make_tiny.py, with a plain implementation of its own in
+// double precision. Its embeddings are of order one to three.
+constexpr float kTolerance = 1e-5f;
+
+std::filesystem::path tiny() { return test::test_data() / "models/tiny"; }
+nlohmann::json tiny_golden() {
+  return nlohmann::json::parse(std::ifstream(tiny() / "golden.json"));
+}
+
+void expect_row(std::span<const float> row, const nlohmann::json& golden) {
+  ASSERT_EQ(row.size(), golden.size());
+  for (std::size_t k = 0; k < row.size(); ++k) {
+    EXPECT_NEAR(row[k], golden.at(k).get<float>(), kTolerance) << k;
+  }
+}
+
+TEST(Encoder, TurnsTextIntoThePlainVersionsEmbedding) {
+  const auto encoder = load_encoder(tiny(), "tiny");
+  const auto golden = tiny_golden();
+  const auto texts = golden.at("texts").get<std::vector<std::string>>();
+  const Matrix embeddings = encoder->encode_texts(texts);
+  ASSERT_EQ(embeddings.rows(), static_cast<int>(texts.size()));
+  for (int i = 0; i < embeddings.rows(); ++i) {
+    SCOPED_TRACE(texts[static_cast<std::size_t>(i)]);
+    expect_row(embeddings.row(i), golden.at("text_embeds_raw").at(static_cast<std::size_t>(i)));
+  }
+}
+
+TEST(Encoder, TurnsAPictureIntoThePlainVersionsEmbedding) {
+  const auto encoder = load_encoder(tiny(), "tiny");
+  const Picture picture = decode_picture(read_file(tiny() / "picture.png"), "picture.png");
+  const std::vector<Picture> many(70, picture);  // more than one batch
+  const Matrix embeddings = encoder->encode_pictures(many);
+  ASSERT_EQ(embeddings.rows(), 70);
+  for (const int i : {0, 1, 63, 64, 69}) {
+    expect_row(embeddings.row(i), tiny_golden().at("image_embeds_raw"));
+  }
+}
+
+TEST(Encoder, MayBeCalledFromManyThreadsWhichAlsoLoadIt) {
+  const auto encoder = load_encoder(tiny(), "tiny");
+  const auto golden = tiny_golden();
+  const auto texts = golden.at("texts").get<std::vector<std::string>>();
+  const std::vector<Picture> pictures(
+      3, decode_picture(read_file(tiny() / "picture.png"), "picture.png"));
+  std::vector<Matrix> from_texts(4), from_pictures(4);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        from_texts[t] = encoder->encode_texts(texts);
+        from_pictures[t] = encoder->encode_pictures(pictures);
+      });
+    }
+  }
+  for (std::size_t t = 0; t < 4; ++t) {
+    expect_row(from_texts[t].row(3), golden.at("text_embeds_raw").at(3));
+    expect_row(from_pictures[t].row(2), golden.at("image_embeds_raw"));
+  }
+}
+
+TEST(Encoder, GivesNothingForNothing) {
+  const auto encoder = load_encoder(tiny(), "tiny");
+  EXPECT_EQ(encoder->encode_texts({}).rows(), 0);
+  EXPECT_EQ(encoder->encode_pictures({}).rows(), 0);
+}
+
+TEST(Encoder, SaysWhatItIs) {
+  const auto encoder = load_encoder(tiny(), "tiny", "abc");
+  EXPECT_EQ(encoder->info().id, "tiny");
+  EXPECT_EQ(encoder->info().revision, "abc");
+  EXPECT_EQ(encoder->info().dim, 20);
+  EXPECT_EQ(encoder->dim(), 20);
+  EXPECT_EQ(encoder->info().image_size, 18);
+  EXPECT_EQ(encoder->info().context_length, 16);
+  EXPECT_EQ(encoder->info().fingerprint.size(), 64u);
+}
+
+class CopyOfTiny {
+ public:
+  CopyOfTiny() {
+    std::filesystem::copy(tiny(), folder_.path(), std::filesystem::copy_options::recursive);
+  }
+  const std::filesystem::path& path() const { return folder_.path(); }
+
+  void replace(const char* file, const std::string& from, const std::string& to) const {
+    std::string text = read_file(path() / file);
+    const auto at = text.find(from);
+    ASSERT_NE(at, std::string::npos);
+    write_file(path() / file, text.replace(at, from.size(), to));
+  }
+
+ private:
+  test::TemporaryFolder folder_;
+};
+
+void expect_refused(const std::filesystem::path& folder, const std::string& says) {
+  try {
+    load_encoder(folder, "broken");
+    ADD_FAILURE() << "loaded, expected: " << says;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
+  }
+}
+
+TEST(Encoder, RefusesPartsThatDoNotFitEachOther) {
+  {
+    const CopyOfTiny copy;
+    copy.replace("preprocessor_config.json", "\"height\": 18", "\"height\": 17");
+    expect_refused(copy.path(), "preprocessor_config.json");
+  }
+  {
+    const CopyOfTiny copy;
+    copy.replace("config.json", "\"eos_token_id\": 518", "\"eos_token_id\": 517");
+    expect_refused(copy.path(), "end token is 518");
+  }
+  {
+    const CopyOfTiny copy;
+    copy.replace("vocab.json", "\"cat</w>\":513", "\"cat</w>\":1000000");
+    expect_refused(copy.path(), "1000000");
+  }
+}
+
+TEST(Encoder, ReportsWeightsThatAreNotFinite) {
+  const CopyOfTiny copy;
+  std::string bytes = read_file(copy.path() / "model.safetensors");
+  // The data end with visual_projection, and F16's 0x7E00 is NaN.
+  bytes[bytes.size() - 1] = '\x7E';
+  bytes[bytes.size() - 2] = '\x00';
+  write_file(copy.path() / "model.safetensors", bytes);
+  const auto encoder = load_encoder(copy.path(), "broken");
+  const std::vector<Picture> pictures(1, Picture(18, 18));
+  EXPECT_THROW(encoder->encode_pictures(pictures), Error);
+  EXPECT_NO_THROW(encoder->encode_texts(std::vector<std::string>{"red"}));
+}
+
+TEST(Fingerprint, IsThatOfTheFilesAndNotOfTheirPlace) {
+  const CopyOfTiny one, other;
+  const auto of = [](const CopyOfTiny& copy) {
+    return model_fingerprint(copy.path(), {copy.path() / "model.safetensors"});
+  };
+  const std::string before = of(one);
+  EXPECT_EQ(of(other), before);
+  other.replace("merges.txt", "c a", "a c");
+  EXPECT_NE(of(other), before);
+}
+
+TEST(Fingerprint, SeesAChangeInALargeFileWhoseDigestWasKept) {
+  const test::TemporaryFolder data;
+  setenv("PGMMR_DATA_DIR", data.path().c_str(), 1);
+  const CopyOfTiny copy;
+  const auto large = copy.path() / "model.safetensors";
+  write_file(large, std::string(5 << 20, 'a'));
+  const std::string before = model_fingerprint(copy.path(), {large});
+  EXPECT_EQ(model_fingerprint(copy.path(), {large}), before);
+  EXPECT_FALSE(std::filesystem::is_empty(data.path() / "digests"));
+  const auto date = std::filesystem::last_write_time(large);
+  write_file(large, std::string(5 << 20, 'b'));
+  std::filesystem::last_write_time(large, date);
+  EXPECT_NE(model_fingerprint(copy.path(), {large}), before);
+  unsetenv("PGMMR_DATA_DIR");
+}
+
+TEST(NormaliseRows, ScalesToLengthOneAndRefusesZeroAndInfinity) {
+  Matrix rows(2, 2);
+  rows.row(0)[0] = 3;
+  rows.row(0)[1] = 4;
+  rows.row(1)[0] = -2e-30f;
+  normalise_rows(rows);
+  EXPECT_FLOAT_EQ(rows.row(0)[0], 0.6f);
+  EXPECT_FLOAT_EQ(rows.row(0)[1], 0.8f);
+  EXPECT_FLOAT_EQ(rows.row(1)[0], -1);
+  Matrix zero(1, 2);
+  EXPECT_THROW(normalise_rows(zero), Error);
+  zero.row(0)[1] = INFINITY;
+  EXPECT_THROW(normalise_rows(zero), Error);
+}
+
+}  // namespace
+}  // namespace pgmmr
