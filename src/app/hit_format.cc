@@ -14,7 +14,6 @@ namespace pgmmr {
 namespace {
 
 constexpr int kMinCaption = 16;
-constexpr int kMinKey = 8;
 
 // The letter at `at`, which moves behind it; U+FFFD for bytes that are no UTF-8.
 UChar32 next_letter(std::string_view text, std::int32_t& at) {
@@ -118,14 +117,12 @@ std::string hits_as_table(const Collection& collection, const SearchResult& resu
   const bool has_captions = caption_width > 0;
   int room = width - rank_width - similarity_width - 4 - (has_captions ? 2 : 0);
   if (has_captions && caption_width + key_width > room) {
-    key_width = std::clamp(room - caption_width, kMinKey, std::max(kMinKey, key_width));
-    key_width = std::min(key_width, std::max(kMinKey, room - kMinCaption));
-    key_width = std::max(key_width, room / 3);
+    key_width = std::min(key_width, std::max(room - caption_width, room / 3));
     caption_width = std::max(kMinCaption, room - key_width);
   }
   std::string table;
   for (const Line& line : lines) {
-    std::string key = fit_to_width(line.key, has_captions ? key_width : std::max(room, kMinKey));
+    std::string key = fit_to_width(line.key, has_captions ? key_width : std::max(room, 1));
     if (colours) key = "\033[2m" + key + "\033[0m";
     table +=
         fmt::format("{:>{}}  {:>{}}  ", line.rank, rank_width, line.similarity, similarity_width);
