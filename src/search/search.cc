@@ -12,8 +12,11 @@
 namespace pgmmr {
 namespace {
 
-// q - 0.5 n for unit vectors q and n.
-constexpr float kAwayWeight = 0.5F;
+// q - 0.25 n for unit vectors q and n. Measured on 1,500 rows of the sample collection with its
+// small model, 20 pairs (heart / red, face / cat …), share of the ten best whose caption names what
+// is wanted, and what isn't: without .410 .035, weight 0.25 .305 .000, 0.5 .225 .000, 1 .170 .005,
+// the direction of n taken out altogether .270 .000. Not measured on a large model.
+constexpr float kAwayWeight = 0.25F;
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)

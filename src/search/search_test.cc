@@ -156,7 +156,7 @@ TEST_F(Search, StaysAwayFromWhatIsNotWanted) {
   query.not_text = "3";
   query.mode = SearchMode::kVector;
   query.limit = 1;
-  EXPECT_EQ(numbers(query), nearest(combined({{123, 1}, {3, -0.5F}}), 1));
+  EXPECT_EQ(numbers(query), nearest(combined({{123, 1}, {3, -0.25F}}), 1));
 }
 
 TEST_F(Search, WordsRankByCaptionTooUnlessToldOtherwise) {
