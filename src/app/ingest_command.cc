@@ -28,15 +28,9 @@ struct Arguments {
   int workers = 0;
 };
 
-// The model asked for, else the one the collection was made with, else the default. A folder is
-// named by its whole path, since the collection remembers it.
+// The model asked for, else the one the collection was made with, else the default.
 std::unique_ptr<Encoder> encoder_for(const Arguments& arguments, const std::string& url) {
-  if (!arguments.model.empty()) {
-    std::error_code code;
-    const bool is_folder = std::filesystem::is_directory(arguments.model, code);
-    return load_model(is_folder ? std::filesystem::canonical(arguments.model).string()
-                                : arguments.model);
-  }
+  if (!arguments.model.empty()) return load_model(arguments.model);
   Connection connection(url);
   migrate(connection);
   const auto collection = find_collection(connection, arguments.collection);

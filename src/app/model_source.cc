@@ -83,8 +83,14 @@ ModelSource find_model(const std::string& model, const std::string& revision) {
                 "finding the model: its name is empty, expected a hub id, a folder or \"demo\"");
   }
   std::error_code code;
-  if (std::filesystem::is_directory(model, code)) return {model, model, ""};
-  if (model == "demo") return {resource_dir() / "models/demo", model, ""};
+  const bool holds_a_model =
+      std::filesystem::exists(std::filesystem::path(model) / "config.json", code);
+  if (model == "demo" && !holds_a_model) return {resource_dir() / "models/demo", model, ""};
+  if (std::filesystem::is_directory(model, code)) {
+    // Absolute, because a collection remembers it and is searched from other folders.
+    const auto folder = std::filesystem::canonical(model);
+    return {folder, folder.string(), ""};
+  }
   if (looks_like_path(model)) {
     throw Error(ErrorKind::kNotFound, "finding the model: no folder " + model);
   }
