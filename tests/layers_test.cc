@@ -37,7 +37,8 @@ TEST(Layers, FoldersIncludeOnlyTheOnesBelow) {
     const std::string folder = entry.path().parent_path().filename();
     ASSERT_TRUE(layers.contains(folder))
         << entry.path() << " lies in a folder that src/LAYERS does not name";
-    const bool is_test = entry.path().string().ends_with("_test.cc");
+    const std::string name = entry.path().filename();
+    const bool is_test = name.ends_with("_test.cc") || name.ends_with("_fixture.h");
     std::ifstream in(entry.path());
     for (std::string line; std::getline(in, line);) {
       std::smatch match;

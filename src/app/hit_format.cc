@@ -96,8 +96,8 @@ std::string fit_to_width(std::string_view utf8, int width) {
   return text;
 }
 
-std::string hits_as_table(const Collection& collection, const SearchResult& result, int width,
-                          bool colours) {
+std::string hits_as_table(const Collection& collection, const SearchResult& result,
+                          const Query& query, int width, bool colours) {
   if (result.hits.empty()) return "no hits\n";
   struct Line {
     std::string rank, similarity, caption, key;
@@ -107,7 +107,8 @@ std::string hits_as_table(const Collection& collection, const SearchResult& resu
   for (std::size_t i = 0; i < result.hits.size(); ++i) {
     const RankedRow& hit = result.hits[i];
     Line line{std::to_string(i + 1), hit.similarity ? fmt::format("{:.3f}", *hit.similarity) : "-",
-              fit_to_width(hit_caption(collection, hit), 1 << 20), fit_to_width(hit.key, 1 << 20)};
+              fit_to_width(hit_caption(collection, hit, query.text), 1 << 20),
+              fit_to_width(hit.key, 1 << 20)};
     caption_width = std::max(caption_width, display_width(line.caption));
     key_width = std::max(key_width, display_width(line.key));
     lines.push_back(std::move(line));

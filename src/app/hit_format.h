@@ -11,8 +11,8 @@ namespace pgmmr {
 // Rank, similarity, caption and key, a hit a line.
 //   width    columns of the terminal; the caption is cut first, then the key
 //   colours  ANSI, for a terminal only
-std::string hits_as_table(const Collection& collection, const SearchResult& result, int width,
-                          bool colours);
+std::string hits_as_table(const Collection& collection, const SearchResult& result,
+                          const Query& query, int width, bool colours);
 
 // The hits of to_json(), one a line.
 std::string hits_as_jsonl(const SearchResult& result);

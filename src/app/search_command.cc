@@ -92,10 +92,11 @@ void save_sheet(Connection& connection, const Collection& collection, const Sear
   for (const RankedRow& hit : result.hits) {
     if (cells.size() == kMaxSheetCells) break;
     SheetCell cell;
-    cell.caption = hit_caption(collection, hit);
+    cell.caption = hit_caption(collection, hit, arguments.text);
     if (cell.caption.empty()) cell.caption = hit.key;
-    cell.note =
-        hit.similarity ? fmt::format("{:.3f}", *hit.similarity) : fmt::format("{:.4g}", hit.score);
+    cell.note = fmt::format("{}  ·  {}", cells.size() + 1,
+                            hit.similarity ? fmt::format("similarity {:.3f}", *hit.similarity)
+                                           : fmt::format("score {:.4g}", hit.score));
     try {
       cell.picture = small(hit_picture(connection, collection, hit));
     } catch (const Error& error) {
@@ -122,7 +123,7 @@ void print_hits(const Collection& collection, const SearchResult& result, const 
   if (format == "json") return print(to_json(result, query) + "\n");
   if (format == "jsonl") return print(hits_as_jsonl(result));
   if (format == "csv") return print(hits_as_csv(collection, result));
-  print(hits_as_table(collection, result, terminal_width(STDOUT_FILENO, kTableWidth),
+  print(hits_as_table(collection, result, query, terminal_width(STDOUT_FILENO, kTableWidth),
                       isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr));
 }
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/file_uri.h"
 #include "image/decode.h"
+#include "text/words.h"
 
 namespace pgmmr {
 
@@ -27,9 +28,12 @@ Picture hit_picture(Connection& connection, const Collection& collection, const 
   return decode_picture(*bytes, hit.key);
 }
 
-std::string hit_caption(const Collection& collection, const RankedRow& hit) {
+std::string hit_caption(const Collection& collection, const RankedRow& hit,
+                        const std::string& query_text) {
   const auto fields = nlohmann::json::parse(hit.fields, nullptr, false);
   if (!fields.is_object()) return "";
+  const bool wants_icu = needs_segmentation(query_text);
+  std::string other;
   for (const CaptionColumn& caption : collection.captions) {
     const auto found = fields.find(caption.name);
     if (found == fields.end() || found->is_null()) continue;
@@ -41,9 +45,11 @@ std::string hit_caption(const Collection& collection, const RankedRow& hit) {
         if (part.is_string()) text += (text.empty() ? "" : " ") + part.get<std::string>();
       }
     }
-    if (!text.empty()) return text;
+    if (text.empty()) continue;
+    if ((caption.config == "icu") == wants_icu) return text;
+    if (other.empty()) other = text;
   }
-  return "";
+  return other;
 }
 
 }  // namespace pgmmr

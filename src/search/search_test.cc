@@ -241,7 +241,7 @@ TEST_F(Search, ReadsTheCaptionOfAHit) {
   query.like_key = "row/1";
   query.limit = 1;
   const SearchResult result = run(query);
-  EXPECT_THAT(hit_caption(collection_, result.hits.at(0)), HasSubstr("an "));
+  EXPECT_THAT(hit_caption(collection_, result.hits.at(0), ""), HasSubstr("an "));
   EXPECT_THROW(hit_picture(connection_, collection_, result.hits.at(0)), Error);
 }
 

@@ -7,9 +7,12 @@
 #include <unicode/uscript.h>
 #include <unicode/utf8.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -41,6 +44,20 @@ bool is_script_without_spaces(UScriptCode script) {
     default:
       return false;
   }
+}
+
+// Particles, which every second caption has and nobody looks for: as the stop words of PostgreSQL's
+// dictionaries.
+constexpr std::u16string_view kParticles[] = {
+    u"的", u"了", u"着", u"之", u"和", u"与", u"及", u"或", u"在", u"是",
+    u"个", u"吗", u"呢",                                                   // Chinese
+    u"は", u"が", u"を", u"に", u"の", u"で", u"と", u"も", u"へ", u"や",  // Japanese
+};
+
+bool is_particle(const icu::UnicodeString& word) {
+  if (word.length() != 1) return false;
+  return std::any_of(std::begin(kParticles), std::end(kParticles),
+                     [&](std::u16string_view particle) { return particle[0] == word[0]; });
 }
 
 // Opening one reads rules and dictionaries, so each thread keeps its own.
@@ -98,8 +115,10 @@ std::string icu_words(std::string_view utf8) {
   for (std::int32_t end = breaker.next(); end != icu::BreakIterator::DONE;
        begin = end, end = breaker.next()) {
     if (breaker.getRuleStatus() < UBRK_WORD_NONE_LIMIT) continue;
+    const icu::UnicodeString word = text.tempSubStringBetween(begin, end);
+    if (is_particle(word)) continue;
     if (!words.empty()) words += ' ';
-    text.tempSubStringBetween(begin, end).toUTF8String(words);
+    word.toUTF8String(words);
   }
   return words;
 }

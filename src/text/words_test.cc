@@ -12,8 +12,10 @@
 namespace pgmmr {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsSupersetOf;
+using testing::Not;
 
 std::vector<std::string> words(std::string_view text) {
   std::istringstream in(icu_words(text));
@@ -23,7 +25,12 @@ std::vector<std::string> words(std::string_view text) {
 // Boundaries inside a compound differ between versions of ICU's dictionaries, so only words that
 // every dictionary has are asked for.
 TEST(Words, SplitsChinese) {
-  EXPECT_THAT(words("一只红色的苹果。"), IsSupersetOf({"红色", "的", "苹果"}));
+  EXPECT_THAT(words("一只红色的苹果。"), IsSupersetOf({"红色", "苹果"}));
+}
+
+TEST(Words, LeavesParticlesOut) {
+  EXPECT_THAT(words("红色的水果"), ElementsAre("红色", "水果"));
+  EXPECT_THAT(words("テーブルの上のリンゴ"), Not(Contains("の")));
 }
 
 TEST(Words, SplitsJapanese) {
