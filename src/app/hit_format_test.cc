@@ -51,9 +51,9 @@ TEST(FitToWidth, LetsNothingMoveTheCursor) {
 
 TEST(HitsAsTable, FitsTheTerminal) {
   const std::string table =
-      hits_as_table(captioned(), one_hit("a red apple on a very long wooden table"), 40, false);
+      hits_as_table(captioned(), one_hit("a red apple on a very long wooden table"), {}, 40, false);
   EXPECT_EQ(table, "1   0.250  a red apple on a ve…  a/b.jpg\n");
-  EXPECT_EQ(hits_as_table(captioned(), {}, 40, false), "no hits\n");
+  EXPECT_EQ(hits_as_table(captioned(), {}, {}, 40, false), "no hits\n");
 }
 
 // RFC 4180: quotes doubled inside quotes, lines end in CR LF. A column called like one of ours

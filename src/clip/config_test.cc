@@ -16,7 +16,8 @@ void expect_tower(const TowerConfig& tower, const nlohmann::json& want) {
   EXPECT_EQ(tower.intermediate_size, want.at("intermediate_size"));
   EXPECT_EQ(tower.num_hidden_layers, want.at("num_hidden_layers"));
   EXPECT_EQ(tower.num_attention_heads, want.at("num_attention_heads"));
-  EXPECT_EQ(tower.hidden_act == Activation::kGelu ? "gelu" : "quick_gelu", want.at("hidden_act"));
+  EXPECT_EQ(tower.hidden_act == Activation::kGelu ? "gelu" : "quick_gelu",
+            want.at("hidden_act").get<std::string>());
   EXPECT_FLOAT_EQ(tower.layer_norm_eps, want.at("layer_norm_eps").get<float>());
 }
 

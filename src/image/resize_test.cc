@@ -54,7 +54,7 @@ TEST(Resize, GivesPillowsBytesWithEveryFilter) {
   for (const auto& [number, digest] : expected["resized_rgb_png_to_19x40"].items()) {
     const Picture resized = resize(picture, 19, 40, static_cast<Filter>(std::stoi(number)));
     EXPECT_EQ(sha256_hex({reinterpret_cast<const char*>(resized.rgb.data()), resized.rgb.size()}),
-              digest)
+              digest.get<std::string>())
         << "filter " << number;
   }
 }

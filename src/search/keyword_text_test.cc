@@ -14,9 +14,9 @@ TEST(SegmentedQuery, KeepsTheOperatorsOfWebSearch) {
 }
 
 TEST(SegmentedQuery, SplitsScriptsWithoutSpacesInsideThem) {
-  EXPECT_EQ(segmented_query("红色的苹果"), "红色 的 苹果");
+  EXPECT_EQ(segmented_query("红色的苹果"), "红色 苹果");
   EXPECT_EQ(segmented_query("苹果 -汽车"), "苹果 -\"汽车\"");
-  EXPECT_EQ(segmented_query("\"红色的苹果\""), "\"红色 的 苹果\"");
+  EXPECT_EQ(segmented_query("\"红色的苹果\""), "\"红色 苹果\"");
 }
 
 TEST(SegmentedQuery, SurvivesSyntaxThatMeansNothing) {
