@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kShownRejects = 10;
+constexpr int kShownRejects = 1000;
 
 struct Options {
   std::string name;

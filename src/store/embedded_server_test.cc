@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -74,6 +75,10 @@ TEST(EmbeddedServer, SurvivesAKillDuringCopyWithExactCounts) {
           },
           std::exception);
     }
+  }
+  // The signal takes its moment.
+  for (int i = 0; i < 200 && server.status().running; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   EXPECT_FALSE(server.status().running);
   server.start();
