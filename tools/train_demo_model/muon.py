@@ -1,0 +1,42 @@
+"""Muon: momentum whose update is made orthogonal, for the matrices inside the towers.
+
+Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor
+0.2 sqrt(max(rows, columns)), which lets it share AdamW's learning rate and decay, is from Liu et al. 2025,
+"Muon is scalable for LLM training", eq. 4.
+"""
+import torch
+
+
+def orthogonal(g):
+    """float32 [n, rows, columns] -> bfloat16, singular values near 1: five Newton-Schulz steps."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = g.shape[1] > g.shape[2]
+    x = (g.transpose(1, 2) if tall else g)
+    x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+    for _ in range(5):
+        s = torch.bmm(x, x.transpose(1, 2))
+        x = a * x + torch.bmm(b * s + c * torch.bmm(s, s), x)
+    return x.transpose(1, 2) if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Matrices of one shape are treated together."""
+
+    def __init__(self, matrices, lr, momentum=0.95, weight_decay=0.05):
+        shapes = {}
+        for p in matrices:
+            shapes.setdefault(tuple(p.shape), []).append(p)
+        super().__init__([{"params": ps} for ps in shapes.values()],
+                         {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            updates = []
+            for p in group["params"]:
+                m = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                m.lerp_(p.grad, 1 - group["momentum"])
+                updates.append(p.grad.lerp(m, group["momentum"]))
+            for p, u in zip(group["params"], orthogonal(torch.stack(updates)).float()):
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(u, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
