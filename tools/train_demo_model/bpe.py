@@ -28,7 +28,7 @@ LETTERS = byte_letters()
 
 def pieces(text):
     """'A red apple, 苹果!' -> ['a', 'red', 'apple', ',', '苹果', '!']"""
-    text = "".join(c if c == "ς" else c.lower() for c in " ".join(unicodedata.normalize("NFC", text).split()))
+    text = "".join(c.lower() for c in " ".join(unicodedata.normalize("NFC", text).split()))
     kind = lambda c: " " if c.isspace() else unicodedata.category(c)[0] if unicodedata.category(c)[0] in "LN" else "P"
     found, i = [], 0
     while i < len(text):

@@ -1,6 +1,10 @@
 """The held-out figures: words -> held-out pictures, and held-out picture -> the same thing elsewhere."""
+import sys
+from pathlib import Path
+
 import torch
 
+import model
 import pictures
 
 
@@ -47,3 +51,22 @@ def figures(clip, data, hidden, detail=False):
     if detail:
         found["missed"] = [(k, data.keys[scores[i].argmax()]) for i, k in enumerate(keys) if rank[i] > 0]
     return found
+
+
+def main(checkpoint):
+    import train  # what is held out depends on the data alone
+
+    saved = torch.load(checkpoint)
+    here = Path(__file__).parent
+    data = train.Data(str(here / "work"), str(here / "../sample_collection/kinds.json"))
+    clip = model.Clip(saved["config"])
+    clip.load_state_dict({k: v.half().float() for k, v in saved["model"].items()})
+    print(f"step {saved['step']}, weights rounded to F16; recall@1, @5, @10")
+    for name, hidden in (("validation", data.validation), ("test", data.test)):
+        found = figures(clip, data, hidden, detail=True)
+        print(name, len(hidden), "pictures:", {k: found[k] for k in ("en", "zh", "picture")})
+        print("  missed:", "  ".join(f"{k}>{hit}" for k, hit in found["missed"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -215,7 +215,7 @@ def main():
                 told = "  ".join(f"{k} {v / 20:.3f}" for k, v in seen.items())
                 print(f"{step:6d} {time.time() - began:6.0f} s  {told}  scale {clip.logit_scale.exp():.1f}", flush=True)
                 seen.clear()
-            if step % 500 == 0 or step > a.steps - a.full and step % 100 == 0 or step == a.steps:
+            if step % 1000 == 0 or step == a.steps:
                 torch.save({"config": config, "merges": data.merges, "model": average.state_dict(), "step": step}, a.out)
                 figures = evaluate.figures(average, data, data.validation)
                 print(f"{step:6d} {time.time() - began:6.0f} s  validation {json.dumps(figures)}", flush=True)
