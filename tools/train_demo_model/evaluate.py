@@ -23,7 +23,7 @@ def embed_words(clip, tokenizer, texts, positions=32):
         return torch.cat([clip.embed_texts(part) for part in ids.split(256)])
 
 
-def figures(clip, data, hidden, detail=False):
+def figures(clip, data, hidden, everything=None, detail=False):
     """hidden {key: thing} -> recalls.
 
     en, zh: the thing's name as the query, all held-out pictures as the gallery, the thing's own as the answer.
@@ -32,7 +32,7 @@ def figures(clip, data, hidden, detail=False):
     """
     keys = sorted(hidden)
     row = {k: i for i, k in enumerate(data.keys)}
-    everything = embed_collection(clip, data.collection)
+    everything = embed_collection(clip, data.collection) if everything is None else everything
     mine = everything[[row[k] for k in keys]]
     things = {t["hex"]: t for t in data.captions.things}
     found = {}
@@ -62,8 +62,9 @@ def main(checkpoint):
     clip = model.Clip(saved["config"])
     clip.load_state_dict({k: v.half().float() for k, v in saved["model"].items()})
     print(f"step {saved['step']}, weights rounded to F16; recall@1, @5, @10")
+    everything = embed_collection(clip, data.collection)
     for name, hidden in (("validation", data.validation), ("test", data.test)):
-        found = figures(clip, data, hidden, detail=True)
+        found = figures(clip, data, hidden, everything, detail=True)
         print(name, len(hidden), "pictures:", {k: found[k] for k in ("en", "zh", "picture")})
         print("  missed:", "  ".join(f"{k}>{hit}" for k, hit in found["missed"]))
 
