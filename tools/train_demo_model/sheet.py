@@ -14,7 +14,7 @@ import model
 import pictures
 
 FONT = "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"  # Debian: fonts-noto-cjk
-HITS, CELL, LABEL = 8, 46, 250
+HITS, CELL, LABEL = 8, 46, 290
 
 
 def main(checkpoint, out, queries=Path(__file__).parent / "queries.txt"):
