@@ -112,18 +112,6 @@ std::vector<float> query_embedding(Connection& connection, const Collection& col
 
 }  // namespace
 
-const char* mode_name(RankingMode mode) {
-  switch (mode) {
-    case RankingMode::kVector:
-      return "vector";
-    case RankingMode::kKeyword:
-      return "keyword";
-    case RankingMode::kHybrid:
-      return "hybrid";
-  }
-  throw Error(ErrorKind::kInternal, "a ranking mode without a name");
-}
-
 RankingMode ranking_mode(const Collection& collection, const Query& query) {
   check_text("the text", query.text);
   check_text("the text to stay away from", query.not_text);

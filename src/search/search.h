@@ -53,13 +53,11 @@ bool needs_encoder(const Collection& collection, const Query& query);
 SearchResult search(Connection& connection, const Collection& collection, const Encoder* encoder,
                     const Query& query);
 
-// The contract of `search --format json` and of the HTTP API: one object, see docs/API in the
-// README. Numbers that come from floating point have six significant digits.
+// The contract of `search --format json` and of the HTTP API: one object, as the README
+// shows it. Numbers that come from floating point have six significant digits.
 std::string to_json(const SearchResult& result, const Query& query);
 
 // One of its hits, on one line.
 std::string to_json(const RankedRow& hit);
-
-const char* mode_name(RankingMode mode);
 
 }  // namespace pgmmr

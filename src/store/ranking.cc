@@ -22,18 +22,6 @@ constexpr const char* kSearch =
     "\"where\" => $5, \"limit\" => $6::int, mode => $7, embedding_of_text => $8::boolean, "
     "exclude_key => $9)";
 
-const char* name_of(RankingMode mode) {
-  switch (mode) {
-    case RankingMode::kVector:
-      return "vector";
-    case RankingMode::kKeyword:
-      return "keyword";
-    case RankingMode::kHybrid:
-      return "hybrid";
-  }
-  return "";
-}
-
 Param text_or_null(const std::string& text) {
   return text.empty() ? Param::null() : Param::text(text);
 }
@@ -65,6 +53,18 @@ std::optional<int> rank_at(const Result& result, int row, int col) {
 
 }  // namespace
 
+const char* mode_name(RankingMode mode) {
+  switch (mode) {
+    case RankingMode::kVector:
+      return "vector";
+    case RankingMode::kKeyword:
+      return "keyword";
+    case RankingMode::kHybrid:
+      return "hybrid";
+  }
+  return "";
+}
+
 std::vector<RankedRow> rank(Connection& connection, const Collection& collection,
                             const RankingQuery& query) {
   if (query.where.find('\0') != std::string::npos || query.text.find('\0') != std::string::npos) {
@@ -84,7 +84,7 @@ std::vector<RankedRow> rank(Connection& connection, const Collection& collection
         {Param::text(collection.name), text_or_null(query.text),
          query.embedding.empty() ? Param::null() : Param::halfvec(query.embedding),
          text_or_null(query.text_words), text_or_null(query.where), Param::number(query.limit),
-         Param::text(name_of(query.mode)), Param::boolean(query.embedding_of_text),
+         Param::text(mode_name(query.mode)), Param::boolean(query.embedding_of_text),
          query.exclude_key ? Param::text(*query.exclude_key) : Param::null()});
     std::vector<RankedRow> rows;
     for (int row = 0; row < found.rows(); ++row) {

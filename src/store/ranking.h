@@ -15,6 +15,9 @@ namespace pgmmr {
 enum class RankingMode { kVector, kKeyword, kHybrid };
 
 // Designated initialisers may leave out what has a default.
+// "vector", "keyword", "hybrid": as in SQL and JSON.
+const char* mode_name(RankingMode mode);
+
 struct RankingQuery {
   RankingMode mode = RankingMode::kHybrid;
   std::vector<float> embedding = {};  // unit length; empty with kKeyword

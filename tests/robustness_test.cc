@@ -1,5 +1,5 @@
-// The conformance kit's broken checkpoints and label files, through the built program: the right
-// exit, a message of one line that names the file, bounded time and memory.
+// The conformance kit's broken checkpoints, label files and pictures, through the built program:
+// the right exit, a message of one line that names the file, bounded time and memory.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -137,6 +137,28 @@ TEST(LabelFileRobustness, ByteOrderMarkAndLineEndsAreNoPartOfATextButNulIs) {
   EXPECT_NE(rows_of(embed_lines(std::string("red\0\ncat", 8))), clean);
   EXPECT_EQ(rows_of(embed_lines("red\n\ncat\n")).size(), 3u) << "a blank line keeps its row";
   EXPECT_EQ(embed_lines("").exit_code, 1);
+}
+
+// Beside a good picture, which must come through whatever happens to the other.
+TEST(PictureRobustness, EveryBrokenPictureIsRefusedByNameAndItsNeighbourStays) {
+  PGMMR_NEEDS_CONFORMANCE();
+  const auto good = (*test::conformance() / "images/inputs/flat.png").string();
+  for (const auto& one : cases_of("image")) {
+    const std::string name = one.at("name");
+    SCOPED_TRACE(name);
+    for (const auto& entry : std::filesystem::directory_iterator(robustness() / "cases" / name)) {
+      const auto finished = run_limited({test::program(), "embed", "image", entry.path(), good,
+                                         "--model", robustness() / "base"});
+      expect(one.at("expect"), judge(finished));
+      const auto rows = rows_of(finished);
+      ASSERT_EQ(rows.size(), 2u);
+      EXPECT_EQ(rows[0].is_null(), finished.exit_code == 3);
+      EXPECT_FALSE(rows[1].is_null());
+      if (rows[0].is_null()) {
+        EXPECT_THAT(finished.err, HasSubstr(entry.path().filename().string()));
+      }
+    }
+  }
 }
 
 }  // namespace
