@@ -348,7 +348,7 @@ void print_line(const Check& check) {
 
 void add_doctor_command(CLI::App& app, int& exit_code) {
   CLI::App* doctor =
-      app.add_subcommand("doctor", "check what the program needs, and say how to mend it");
+      app.add_subcommand("doctor", "Check what the program needs, and say how to mend it");
   const auto format = std::make_shared<std::string>("table");
   doctor->add_option("--format", *format, "table or json")->check(CLI::IsMember({"table", "json"}));
   doctor->callback([format, &exit_code] {

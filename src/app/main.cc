@@ -23,6 +23,11 @@ int main(int argc, char** argv) {
   pgmmr::add_tokenize_command(app, exit_code);
   std::signal(SIGPIPE, SIG_IGN);
   pgmmr::interrupted();
+  const auto is_asked = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_asked).empty()) {
+    fmt::print(stderr, "pgmmr: no command \"{}\"; pgmmr --help lists them\n", argv[1]);
+    return pgmmr::kExitUsage;
+  }
   try {
     app.parse(pgmmr::guarded_arguments(argc, argv));
     return exit_code;

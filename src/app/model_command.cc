@@ -147,7 +147,7 @@ void print(const Json& model, const std::string& format) {
 }  // namespace
 
 void add_model_command(CLI::App& app, int&) {
-  CLI::App* model = app.add_subcommand("model", "fetch a model, or say what it is");
+  CLI::App* model = app.add_subcommand("model", "Fetch a model, or say what it is");
   model->require_subcommand(1);
   const auto arguments = std::make_shared<ModelArguments>();
   const auto add = [&](const char* name, const char* help) {
