@@ -39,7 +39,8 @@ function(pgmmr_layer name)
       target_link_libraries(${name}_test PRIVATE pgmmr_test_database)
     endif()
     include(GoogleTest)
-    gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+    gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600
+    ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/leaks.supp:print_suppressions=0")
   endif()
 
   if(PGMMR_FUZZ)
