@@ -271,10 +271,12 @@ TEST(Ingest, AKilledServerEndsTheRunAndTheNextOneGoesOn) {
   const NumberDataset dataset(400, 20);
   ColourEncoder encoder;
   encoder.delay_us = 2000;
+  const int postmaster = server.status().pid;
+  ASSERT_GT(postmaster, 0);
   const std::string message = failure(
       [&] {
         ingest(server.url(), dataset, encoder, numbers(2), {}, [&](const IngestProgress& progress) {
-          if (progress.chunks_done == 5) kill(server.status().pid, SIGKILL);
+          if (progress.chunks_done == 5) kill(postmaster, SIGKILL);
         });
       },
       ErrorKind::kUnavailable);

@@ -1,0 +1,79 @@
+"""What training reads, and how a batch is drawn from it."""
+import collections
+import json
+
+import numpy as np
+import torch
+
+import bpe
+import captions
+import pictures
+
+POSITIONS = 32
+THINGS = 128
+
+
+class Data:
+    """What training reads: drawings by class, captions, tokenizer; a class is a thing (flags drawn alike are one)."""
+
+    def __init__(self, work, kinds):
+        self.names, self.pixels = pictures.drawings(work)
+        self.keys, self.collection = pictures.collection(work)
+        self.test, self.validation = pictures.held_out(self.keys)
+        hidden = {(pictures.MAKER[k.split("/")[0]], t) for k, t in {**self.test, **self.validation}.items()}
+        things = json.load(open(f"{work}/things.json"))
+        at = {t["hex"]: i for i, t in enumerate(things)}
+        self.class_of = [at[pictures.thing_of(t["hex"])] for t in things]
+        self.of_class = collections.defaultdict(list)
+        votes = collections.defaultdict(list)
+        for i, (style, hexcode) in enumerate(self.names):
+            thing = pictures.thing_of(hexcode)
+            if (pictures.MAKER[style], thing) not in hidden:
+                self.of_class[at[thing]].append(i)
+                votes[hexcode].append(pictures.colours(self.pixels[i].numpy()))
+        colours = [sorted(c for c, n in collections.Counter(c for v in votes[t["hex"]] for c in v).items()
+                          if 2 * n >= len(votes[t["hex"]])) for t in things]
+        self.captions = captions.load(work, kinds, colours)
+        self.merges = bpe.learn(self.captions.corpus(), 4000)
+        self.tokenizer = bpe.Tokenizer(self.merges)
+        flip = lambda t: t["kind"].startswith(pictures.FLIPPED_KINDS) and not any(
+            w in t["en"]["name"] for w in ("left", "right", "facing", "pointing"))
+        self.flips = np.array([flip(t) for t in things])
+        self.kind = np.array([t["kind"] for t in things])
+
+    def epoch(self, rng):
+        """Batches of things: neighbours of one kind in runs of eight, so that each batch has hard negatives."""
+        trained = np.array(sorted(self.of_class))
+        runs = []
+        for kind in sorted(set(self.kind)):
+            own = rng.permutation(trained[self.kind[trained] == kind])
+            runs += [own[i:i + 8] for i in range(0, len(own), 8)]
+        order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
+        return [order[i:i + THINGS] for i in range(0, len(order) - THINGS + 1, THINGS)]
+
+    def batch(self, things, rng, generator):
+        """Two drawings and one text of each thing, either language.
+
+        -> pixels [2n, 3, S, S], their classes [2n], n lists of ids, meant float [n, things]
+        """
+        drawn = []
+        for view in range(2):
+            for t in things:
+                own = self.of_class[t]
+                if view == 0:
+                    drawn.append(own[rng.integers(len(own))])
+                else:  # another drawing where there is one
+                    first = drawn[len(drawn) - len(things)]
+                    others = [d for d in own if d != first] or own
+                    drawn.append(others[rng.integers(len(others))])
+        classes = torch.from_numpy(np.tile(things, 2))
+        pixels = pictures.augment(self.pixels[drawn], torch.from_numpy(self.flips[np.tile(things, 2)]), generator)
+        said = [(captions.LANGUAGES[rng.integers(2)], t) for t in things]
+        texts, meant = [], torch.zeros(len(said), len(self.flips))
+        for row, (lang, t) in enumerate(said):
+            text, about = self.captions.sample(t, lang, rng)
+            texts.append(self.tokenizer.encode(text, POSITIONS))
+            about = [t] if about is None else np.unique([self.class_of[i] for i in np.flatnonzero(about)])
+            meant[row, about] = 1
+            meant[row, t] = 1
+        return pixels, classes, texts, meant
