@@ -85,7 +85,7 @@ def against(saved, folder, work):
     for rounded in (True, False):
         clip = model.Clip(config)
         clip.load_state_dict({k: v.half().float() if rounded else v for k, v in saved["model"].items()})
-        trained = torch.cat([evaluate.embed_collection(clip, pixels), evaluate.embed_words(clip, tokenizer, TEXTS)]).numpy()
+        trained = torch.cat([evaluate.embed_collection(clip.embed_pictures, pixels), evaluate.embed_words(clip, tokenizer, TEXTS)]).numpy()
         cosine = (plain * trained).sum(1).min()
         worst = abs(plain - trained).max()
         print(f"{'F16' if rounded else 'F32'} weights: largest difference {worst:.1e}, smallest cosine {cosine:.7f}")

@@ -41,31 +41,36 @@ class Data:
         self.flips = np.array([flip(t) for t in things])
         self.kind = np.array([t["kind"] for t in things])
 
-    def epoch(self, rng):
-        """Batches of things: neighbours of one kind in runs of eight, so that each batch has hard negatives."""
+    def epoch(self, rng, run=8):
+        """Batches of things: neighbours of one kind in runs, so that each batch has hard negatives."""
         trained = np.array(sorted(self.of_class))
         runs = []
         for kind in sorted(set(self.kind)):
             own = rng.permutation(trained[self.kind[trained] == kind])
-            runs += [own[i:i + 8] for i in range(0, len(own), 8)]
+            runs += [own[i:i + run] for i in range(0, len(own), run)]
         order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
         return [order[i:i + THINGS] for i in range(0, len(order) - THINGS + 1, THINGS)]
 
-    def batch(self, things, rng, generator):
+    def draw(self, t, style, other, rng):
+        """A drawing of thing t, in that style if there is one; another than `other` if there is one."""
+        own = [d for d in self.of_class[t] if d != other] or self.of_class[t]
+        own = [d for d in own if self.names[d][0] == style] or own
+        return own[rng.integers(len(own))]
+
+    def batch(self, things, rng, generator, run=None):
         """Two drawings and one text of each thing, either language.
+
+        run: so many things in a row share a pair of styles, so that a thing's nearest neighbours in its own
+        style, such as another person with the same hat, are there to be told apart; None: any styles.
 
         -> pixels [2n, 3, S, S], their classes [2n], n lists of ids, meant float [n, things]
         """
-        drawn = []
-        for view in range(2):
-            for t in things:
-                own = self.of_class[t]
-                if view == 0:
-                    drawn.append(own[rng.integers(len(own))])
-                else:  # another drawing where there is one
-                    first = drawn[len(drawn) - len(things)]
-                    others = [d for d in own if d != first] or own
-                    drawn.append(others[rng.integers(len(others))])
+        styles = [(None, None)] * len(things)
+        for i in range(0, len(things), run or len(things)):
+            if run:
+                styles[i:i + run] = [tuple(map(str, rng.choice(list(pictures.MAKER), 2, replace=False)))] * run
+        first = [self.draw(t, style[0], None, rng) for t, style in zip(things, styles)]
+        drawn = first + [self.draw(t, style[1], d, rng) for t, style, d in zip(things, styles, first)]
         classes = torch.from_numpy(np.tile(things, 2))
         pixels = pictures.augment(self.pixels[drawn], torch.from_numpy(self.flips[np.tile(things, 2)]), generator)
         said = [(captions.LANGUAGES[rng.integers(2)], t) for t in things]

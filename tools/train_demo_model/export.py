@@ -1,20 +1,26 @@
 """A trained checkpoint -> the files a Hugging Face CLIP consists of, weights in F16.
 
+Also writes what PyTorch makes of a few texts and pictures with these weights, for the program's tests.
+
 Writes config.json, model.safetensors, vocab.json, merges.txt, tokenizer.json, tokenizer_config.json and
 preprocessor_config.json, each as transformers lays it out. Then reads them back with a separate plain forward
 (check.py) and stops if any embedding differs.
 
-    python3 export.py work/checkpoint.pt ../../models/demo
+    python3 export.py work/checkpoint.pt ../../models/demo ../../tests/data/models/demo.json
 """
 import json
 import struct
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 import bpe
 import check
+import evaluate
+import model
 import pictures
 
 
@@ -75,8 +81,25 @@ def write(saved, out):
         "image_mean": pictures.MEAN.flatten().tolist(), "image_std": pictures.STD.flatten().tolist()}, indent=2))
 
 
+PICTURES = ["demo/query.png", *(f"tests/data/images/{name}" for name in (
+    "rgb.png", "lossless.webp", "palette.gif", "gray8.bmp", "rgb.tif", "rgba.png"))]
+
+
+def golden(saved):
+    """-> {texts, text_embeddings, pictures, image_embeddings}, unit length; pictures by their path in the repository."""
+    clip, tokenizer = model.Clip(saved["config"]), bpe.Tokenizer(saved["merges"])
+    clip.load_state_dict({k: v.half().float() for k, v in saved["model"].items()})
+    root = Path(__file__).parents[2]
+    pixels = [pictures.fit(Image.open(root / p).convert("RGB")) for p in PICTURES]
+    pixels = torch.stack([torch.from_numpy(np.asarray(p).transpose(2, 0, 1).copy()) for p in pixels])
+    rows = lambda embeddings: [[round(x, 6) for x in row] for row in embeddings.tolist()]
+    return {"texts": check.TEXTS, "text_embeddings": rows(evaluate.embed_words(clip, tokenizer, check.TEXTS)),
+            "pictures": PICTURES, "image_embeddings": rows(evaluate.embed_collection(clip.embed_pictures, pixels))}
+
+
 if __name__ == "__main__":
     checkpoint, folder = torch.load(sys.argv[1]), Path(sys.argv[2])
     write(checkpoint, folder)
+    Path(sys.argv[3]).write_text(json.dumps(golden(checkpoint), ensure_ascii=False) + "\n")
     check.against(checkpoint, folder, Path(sys.argv[1]).parent)
-    print(f"{folder}: {sum(f.stat().st_size for f in folder.iterdir()):,} bytes, step {checkpoint['step']}")
+    print(f"{folder}: {sum(f.stat().st_size for f in folder.iterdir()):,} bytes")

@@ -60,9 +60,12 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
 
     def forward(self, x, mask=None):
+        """-> the states after each layer."""
+        states = []
         for layer in self.layers:
             x = layer(x, mask)
-        return x
+            states.append(x)
+        return states
 
 
 class TextEmbeddings(nn.Module):
@@ -84,7 +87,7 @@ class TextModel(nn.Module):
         """ids int64 [n, t], padded with the end token -> [n, width], the state at the first end token."""
         t = ids.shape[1]
         x = self.embeddings.token_embedding(ids) + self.embeddings.position_embedding.weight[:t]
-        x = self.encoder(x, torch.full((t, t), -1e9).triu(1))
+        x = self.encoder(x, torch.full((t, t), -1e9).triu(1))[-1]
         end = (ids == self.eos).int().argmax(1)
         return self.final_layer_norm(x[torch.arange(len(x)), end].float())
 
@@ -109,7 +112,10 @@ class VisionModel(nn.Module):
         self.post_layernorm = nn.LayerNorm(c["hidden_size"])
 
     def forward(self, pixels, keep=None):
-        """pixels [n, 3, S, S] -> [n, width]; keep int64 [n, k]: the patches not dropped, or None for all."""
+        """pixels [n, 3, S, S] -> [n, width], and the states after each layer [n, 1 + k, width], class token first.
+
+        keep int64 [n, k]: the patches not dropped, or None for all.
+        """
         e, p = self.embeddings, self.patch
         n, _, s, _ = pixels.shape
         g = s // p
@@ -120,8 +126,8 @@ class VisionModel(nn.Module):
             position = e.position_embedding.weight[1:][keep]
         x = F.linear(patches, e.patch_embedding.weight.flatten(1)) + position
         first = (e.class_embedding + e.position_embedding.weight[0]).expand(n, 1, -1)
-        x = self.encoder(self.pre_layrnorm(torch.cat([first.to(x.dtype), x], 1)))
-        return self.post_layernorm(x[:, 0].float())
+        states = self.encoder(self.pre_layrnorm(torch.cat([first.to(x.dtype), x], 1)))
+        return self.post_layernorm(states[-1][:, 0].float()), states
 
 
 class Clip(nn.Module):
@@ -160,7 +166,7 @@ class Clip(nn.Module):
 
     def embed_pictures(self, pixels, keep=None):
         """float32 [n, 3, S, S], normalised -> float32 [n, dim], unit length."""
-        return F.normalize(self.visual_projection(self.vision_model(pixels, keep)).float(), dim=-1)
+        return F.normalize(self.visual_projection(self.vision_model(pixels, keep)[0]).float(), dim=-1)
 
     def embed_texts(self, ids):
         """int64 [n, t] -> float32 [n, dim], unit length."""

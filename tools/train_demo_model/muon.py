@@ -1,5 +1,7 @@
 """Muon: momentum whose update is made orthogonal, for the matrices inside the towers.
 
+A convolution's weight counts as the matrix [out, in x 3 x 3].
+
 Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor
 0.2 sqrt(max(rows, columns)), which lets it share AdamW's learning rate and decay, is from Liu et al. 2025,
 "Muon is scalable for LLM training", eq. 4.
@@ -36,7 +38,40 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 m = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 m.lerp_(p.grad, 1 - group["momentum"])
-                updates.append(p.grad.lerp(m, group["momentum"]))
+                updates.append(p.grad.lerp(m, group["momentum"]).flatten(1))
             for p, u in zip(group["params"], orthogonal(torch.stack(updates)).float()):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(u, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
+                p.add_(u.view_as(p), alpha=-group["lr"] * 0.2 * max(u.shape) ** 0.5)
+
+
+class Optimiser:
+    """Muon for the matrices inside the towers, AdamW for everything else; one learning rate for both."""
+
+    def __init__(self, named, lr):
+        """named: [(name, parameter)]; matrices inside are those of a `layers` or `stages` list."""
+        inside = [p for n, p in named if p.dim() > 1 and (".layers." in n or "stages." in n)]
+        hidden = set(map(id, inside))
+        self.parameters = [p for _, p in named]
+        others = [p for p in self.parameters if id(p) not in hidden]
+        self.lr = lr
+        self.parts = [Muon(inside, lr), torch.optim.AdamW(
+            [{"params": [p for p in others if p.dim() > 1], "weight_decay": 0.05},
+             {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.98))]
+
+    def step(self, loss, share):
+        """One step down the loss's gradient (clipped to length 1) at that share of the peak learning rate."""
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+            for group in part.param_groups:
+                group["lr"] = self.lr * share
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self):
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, state):
+        for part, saved in zip(self.parts, state):
+            part.load_state_dict(saved)

@@ -10,6 +10,9 @@ A step takes 128 things, two drawings of each and a text in English or Chinese. 
   text      text against the same vectors, so that both towers meet there
             (the last two stand for a batch of all things; Movshovitz-Attias et al. 2017, proxies)
 
+The last `--hard` steps begin again at half the rate with harder batches: sixteen things of one kind in a row, all in one
+pair of styles, because what looked alike at first was above all what the same hand had drawn.
+
     python3 train_teacher.py --work work --out work/teacher.pt
 """
 import argparse
@@ -30,6 +33,8 @@ import evaluate
 import model
 import muon
 from data import POSITIONS, Data
+
+RUN = 16
 
 
 def pad(rows, end):
@@ -52,28 +57,56 @@ def soft(logits, right):
     return -(right / right.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
 
 
-def word_losses(clip, things, text, picture, classes, meant):
-    """Text and picture embeddings [n, dim], [m, dim]; meant float [n, things] -> the losses `words` and `text`."""
-    about = meant[:, classes]
-    logits = clip.logit_scale.exp().clamp(max=50) * text @ picture.t()
-    return {"words": (soft(logits, about) + soft(logits.t(), about.t())) / 2,
-            "text": soft(20 * text @ F.normalize(things, dim=1).t(), meant)}
-
-
-def losses(clip, net, things, data, batch):
+def losses(clip, embed_pictures, things, data, batch):
+    """All four, with that picture tower."""
     pixels, classes, texts, meant = batch
     with torch.autocast("cpu", torch.bfloat16):
-        picture, _ = net(pixels)
+        picture = embed_pictures(pixels)
         text = embed_texts(clip, texts, len(data.tokenizer) - 1)
+    about = meant[:, classes]
+    logits = clip.logit_scale.exp().clamp(max=50) * text @ picture.t()
+    words = (soft(logits, about) + soft(logits.t(), about.t())) / 2
     alike = picture @ picture.t() / 0.1 - 1e9 * torch.eye(len(picture))
     twins = soft(alike, (classes[:, None] == classes).float() - torch.eye(len(picture)))
-    one = F.cross_entropy(20 * picture @ F.normalize(things, dim=1).t(), classes, label_smoothing=0.05)
-    return {**word_losses(clip, things, text, picture, classes, meant), "twins": twins, "picture": one}
+    things = F.normalize(things, dim=1).t()
+    one = F.cross_entropy(20 * picture @ things, classes, label_smoothing=0.05)
+    said = soft(20 * text @ things, meant)
+    return {"words": words, "twins": twins, "picture": one, "text": said}
 
 
 def rate(step, steps, warmup=60):
     """Share of the peak learning rate: linear warm-up, plateau, linear to zero over the last 60 %."""
     return min(1, (step + 1) / warmup, (steps - step) / (0.6 * steps))
+
+
+def train(clip, net, things, parameters, data, steps, lr, seed, run):
+    optimiser = muon.Optimiser(parameters, lr)
+    step, epoch, seen, began = 0, 0, collections.Counter(), time.time()
+    while step < steps:
+        rng = np.random.default_rng([*seed, epoch])
+        generator = torch.Generator().manual_seed(seed[0] * 100003 + 1000 * (len(seed) - 1) + epoch)
+        for batch_of in data.epoch(rng, run or 8):
+            if step >= steps:
+                break
+            parts = losses(clip, lambda pixels: net(pixels)[0], things, data,
+                           data.batch(batch_of, rng, generator, run))
+            optimiser.step(sum(parts.values()), rate(step, steps))
+            seen.update({k: v.item() for k, v in parts.items()})
+            step += 1
+            if step % 20 == 0:
+                told = "  ".join(f"{k} {v / 20:.3f}" for k, v in seen.items())
+                print(f"{step:6d} {time.time() - began:6.0f} s  {told}  scale {clip.logit_scale.exp():.1f}", flush=True)
+                seen.clear()
+        epoch += 1
+    net.eval()
+    found = evaluate.figures(clip, data, data.validation, lambda pixels: net(pixels)[0])
+    print(f"{step:6d} {time.time() - began:6.0f} s  validation {json.dumps(found)}", flush=True)
+    net.train()
+
+
+def save(out, clip, net, things, data, config):
+    torch.save({"config": config, "merges": data.merges, "clip": clip.state_dict(), "net": net.state_dict(),
+                "things": things.data}, out)
 
 
 def main():
@@ -82,9 +115,11 @@ def main():
     parser.add_argument("--kinds", default=str(Path(__file__).parent / "../sample_collection/kinds.json"))
     parser.add_argument("--out", default="work/teacher.pt")
     parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--hard", type=int, default=400, help="steps after those, with harder batches")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--from-easy", action="store_true", help="OUT has had its --steps: only the hard ones are left")
     a = parser.parse_args()
 
     torch.set_num_threads(a.threads)
@@ -95,33 +130,20 @@ def main():
     net = convnet.ConvNet(config["projection_dim"])
     things = torch.nn.Parameter(torch.randn(len(data.flips), config["projection_dim"]) * 0.06)
     text_tower = [(n, p) for n, p in clip.named_parameters() if "vision" not in n and "visual" not in n]
-    optimiser = muon.Optimiser([*text_tower, *net.named_parameters(), ("things", things)], a.lr)
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters in the teacher, {len(data.names):,} drawings, "
           f"{sum(map(len, data.of_class.values())):,} trained on, {len(data.test)} test, {len(data.validation)} validation, "
           f"vocabulary {len(data.tokenizer)}", flush=True)
-    step, epoch, seen, began = 0, 0, collections.Counter(), time.time()
-    while step < a.steps:
-        rng = np.random.default_rng([a.seed, epoch])
-        generator = torch.Generator().manual_seed(a.seed * 100003 + epoch)
-        for batch_of in data.epoch(rng):
-            if step >= a.steps:
-                break
-            parts = losses(clip, net, things, data, data.batch(batch_of, rng, generator))
-            optimiser.step(sum(parts.values()), rate(step, a.steps))
-            seen.update({k: v.item() for k, v in parts.items()})
-            step += 1
-            if step % 20 == 0:
-                told = "  ".join(f"{k} {v / 20:.3f}" for k, v in seen.items())
-                print(f"{step:6d} {time.time() - began:6.0f} s  {told}  scale {clip.logit_scale.exp():.1f}", flush=True)
-                seen.clear()
-            if step % 300 == 0 or step == a.steps:
-                net.eval()
-                torch.save({"config": config, "merges": data.merges, "clip": clip.state_dict(), "net": net.state_dict(),
-                            "things": things.data, "step": step}, a.out)
-                found = evaluate.figures(clip, data, data.validation, lambda pixels: net(pixels)[0])
-                print(f"{step:6d} {time.time() - began:6.0f} s  validation {json.dumps(found)}", flush=True)
-                net.train()
-        epoch += 1
+    parameters = [*text_tower, *net.named_parameters(), ("things", things)]
+    if a.from_easy:
+        saved = torch.load(a.out)
+        clip.load_state_dict(saved["clip"])
+        net.load_state_dict(saved["net"])
+        things.data.copy_(saved["things"])
+    else:
+        train(clip, net, things, parameters, data, a.steps, a.lr, [a.seed], None)
+        save(a.out, clip, net, things, data, config)
+    train(clip, net, things, parameters, data, a.hard, a.lr / 2, [a.seed, 1], RUN)
+    save(a.out, clip, net, things, data, config)
 
 
 if __name__ == "__main__":

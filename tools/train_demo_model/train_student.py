@@ -1,0 +1,186 @@
+"""Trains the vision tower to see what the teacher sees.
+
+A step takes 256 drawings; teacher and student get the same augmented pixels (Beyer et al. 2022, "a good teacher
+is patient and consistent"). Three losses, summed:
+
+  same    5 (1 - cosine) of the two embeddings
+  sorted  cross-entropy of the student's ranking of all things against the teacher's
+  places  after the fourth layer each patch's state, put through a learnt matrix, against the teacher's features of
+          that place (Romero et al. 2015, hints; both normalised)
+
+Half of the patches are dropped (Li et al. 2023, FLIP), blank ones first, except in the last `--full` steps.
+Everything is seeded.
+
+    python3 train_student.py --work work --teacher work/teacher.pt --out work/student.pt
+"""
+import argparse
+import collections
+import copy
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import convnet
+import evaluate
+import model
+import muon
+import pictures
+import train_teacher
+from data import Data
+
+PICTURES = 256
+KEPT = 32
+HINTED_LAYER = 4
+
+
+def is_vision(name):
+    return name.startswith(("vision_model.", "visual_projection."))
+
+
+def prepare(vision):
+    """A start that helps: places as waves (Vaswani et al. 2017, in two dimensions), attention to what is alike.
+
+    Keys start half equal to queries (Trockman and Kolter 2023, "Mimetic initialization of self-attention layers"), so
+    that the first layers mix neighbours of the same colour from the beginning.
+    """
+    with torch.no_grad():
+        place = vision.embeddings.position_embedding.weight
+        side, width = int((len(place) - 1) ** 0.5), place.shape[1]
+        omega = 10 ** -torch.linspace(0, 1.5, width // 4)
+        y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+        waves = [f(at.flatten()[:, None] * omega) for at in (x, y) for f in (torch.sin, torch.cos)]
+        place[1:] = 0.5 * torch.cat(waves, 1)
+        for layer in vision.encoder.layers:
+            query, key = layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight
+            key.copy_((query + key) / 2 ** 0.5)
+
+
+def kept(pixels, generator):
+    """float [n, 3, S, S] -> int64 [n, KEPT], the patches to keep: at random, but blank ones last."""
+    chance = torch.rand(len(pixels), 64, generator=generator)
+    patches = pixels.view(len(pixels), 3, 8, 8, 8, 8)
+    busy = (patches.amax((3, 5)) - patches.amin((3, 5))).amax(1).flatten(1) > 0.5
+    return (chance - 0.6 * busy).argsort(1)[:, :KEPT]
+
+
+def draw(data, rng, generator):
+    """An epoch of drawings, each once -> pixels [PICTURES, 3, S, S] at a time."""
+    drawn = np.array([(d, t) for t in sorted(data.of_class) for d in data.of_class[t]])
+    drawn = drawn[rng.permutation(len(drawn))]
+    for i in range(0, len(drawn) - PICTURES + 1, PICTURES):
+        part = drawn[i:i + PICTURES]
+        yield pictures.augment(data.pixels[part[:, 0]], torch.from_numpy(data.flips[part[:, 1]]), generator)
+
+
+def losses(clip, hint, net, things, pixels, keep):
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            taught, places = net(pixels)
+        pooled, states = clip.vision_model(pixels, keep)
+        said = hint(states[HINTED_LAYER - 1][:, 1:])
+    own = F.normalize(clip.visual_projection(pooled).float(), dim=-1)
+    places = F.layer_norm(places.float().flatten(2).transpose(1, 2), places.shape[1:2])
+    if keep is not None:
+        places = places.gather(1, keep[:, :, None].expand(-1, -1, places.shape[2]))
+    things = F.normalize(things, dim=1).t()
+    return {"same": 5 * (1 - (own * taught).sum(1).mean()),
+            "sorted": train_teacher.soft(20 * own @ things, (20 * taught @ things).softmax(1)),
+            "places": F.mse_loss(said.float(), places)}
+
+
+def rate(step, steps, cooldown, warmup=100):
+    """Share of the peak learning rate: linear warm-up, plateau, half a cosine to zero."""
+    left = (steps - step) / cooldown
+    return min(1, (step + 1) / warmup, 1.0 if left > 1 else float(0.5 - 0.5 * np.cos(np.pi * left)))
+
+
+class Progress:
+    def __init__(self):
+        self.seen, self.began = collections.Counter(), time.time()
+
+    def add(self, step, parts):
+        self.seen.update({k: v.item() for k, v in parts.items()})
+        if step % 20 == 0:
+            self.say(step, "  ".join(f"{k} {v / 20:.3f}" for k, v in self.seen.items()))
+            self.seen.clear()
+
+    def say(self, step, what):
+        print(f"{step:6d} {time.time() - self.began:6.0f} s  {what}", flush=True)
+
+
+def train(clip, net, things, data, a, state):
+    """-> the vision tower's running average, in a copy of clip."""
+    hint = torch.nn.Linear(clip.visual_projection.in_features, convnet.WIDTHS[convnet.PATCH_STAGE])
+    vision = [(n, p) for n, p in clip.named_parameters() if is_vision(n)]
+    optimiser = muon.Optimiser([*vision, *hint.named_parameters()], a.lr)
+    average = copy.deepcopy(clip)
+    step, epoch = 0, 0
+    if a.resume:
+        saved = torch.load(state)
+        for part, value in ((clip, "clip"), (average, "average")):  # the text tower is the teacher's
+            part.load_state_dict({k: v for k, v in saved[value].items() if is_vision(k)}, strict=False)
+        hint.load_state_dict(saved["hint"])
+        optimiser.load_state_dict(saved["optimiser"])
+        step, epoch = saved["step"], saved["epoch"]
+    progress = Progress()
+    while step < a.steps:
+        rng = np.random.default_rng([a.seed, epoch])
+        generator = torch.Generator().manual_seed(a.seed * 100003 + epoch)
+        for pixels in draw(data, rng, generator):
+            if step >= a.steps:
+                break
+            keep = kept(pixels, generator) if step < a.steps - a.full else None
+            parts = losses(clip, hint, net, things, pixels, keep)
+            optimiser.step(sum(parts.values()), rate(step, a.steps, a.cooldown))
+            with torch.no_grad():
+                decay = min(0.995, (step + 1) / (step + 20))
+                for e, p in zip(average.parameters(), clip.parameters()):
+                    e.lerp_(p, 1 - decay)
+            step += 1
+            progress.add(step, parts)
+            if step % 400 == 0 or step == a.steps:
+                progress.say(step, f"validation {json.dumps(evaluate.figures(average, data, data.validation))}")
+        epoch += 1
+        if epoch % 5 == 0:
+            torch.save({"clip": clip.state_dict(), "average": average.state_dict(), "hint": hint.state_dict(),
+                        "optimiser": optimiser.state_dict(), "step": step, "epoch": epoch}, state)
+    return average
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", default="work")
+    parser.add_argument("--kinds", default=str(Path(__file__).parent / "../sample_collection/kinds.json"))
+    parser.add_argument("--teacher", default="work/teacher.pt")
+    parser.add_argument("--out", default="work/student.pt")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--cooldown", type=int, default=1200)
+    parser.add_argument("--full", type=int, default=350, help="last steps with every patch")
+    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from OUT.state, for instance with other --steps")
+    a = parser.parse_args()
+
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(a.seed)
+    data = Data(a.work, a.kinds)
+    taught = torch.load(a.teacher)
+    clip = model.Clip(taught["config"])
+    clip.load_state_dict(taught["clip"])
+    net = convnet.ConvNet(taught["config"]["projection_dim"]).eval()
+    net.load_state_dict(taught["net"])
+    prepare(clip.vision_model)
+    clip = train(clip, net, taught["things"], data, a, Path(a.out + ".state"))
+    torch.save({"config": taught["config"], "merges": data.merges, "model": clip.state_dict()}, a.out)
+
+
+if __name__ == "__main__":
+    main()
