@@ -7,6 +7,7 @@
 //   text_en, text_zh   a caption: the name, what kind of thing it is, its tags
 //   group    emojibase's group key, e.g. food-drink
 //   style    noto | twemoji | fluent
+//   split    train | validation | test, as split.mjs says
 //
 // Sources are pinned by package-lock.json, and so is every encoder (sharp's own libwebp, DuckDB's
 // own Parquet writer). Compositing and the 256 -> 128 reduction of Fluent are integer arithmetic
@@ -17,6 +18,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import sharp from 'sharp';
+import { splits } from './split.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2] ?? join(here, '../../demo/emoji.parquet');
@@ -90,21 +92,24 @@ for (const thing of en.filter((e) => e.group !== undefined && e.group !== 2).sor
   }
 }
 
+const split = splits(rows.map((r) => r.key));
+for (const r of rows) r.split = split.get(r.key);
+
 const text = (c) => ({ [c]: { dtype: 'string', _type: 'Value' } });
 const features = Object.assign({ image: { _type: 'Image' } },
-  ...['key', 'name_en', 'name_zh', 'text_en', 'text_zh', 'group', 'style'].map(text));
+  ...['key', 'name_en', 'name_zh', 'text_en', 'text_zh', 'group', 'style', 'split'].map(text));
 const literal = (s) => `'${s.replaceAll("'", "''")}'`;
 
 const db = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect();
 await db.run(`CREATE TABLE emoji (image STRUCT(bytes BLOB, path VARCHAR), key VARCHAR, name_en VARCHAR,
-  name_zh VARCHAR, text_en VARCHAR, text_zh VARCHAR, "group" VARCHAR, style VARCHAR)`);
+  name_zh VARCHAR, text_en VARCHAR, text_zh VARCHAR, "group" VARCHAR, style VARCHAR, split VARCHAR)`);
 const insert = await db.prepare(
-  'INSERT INTO emoji VALUES ({bytes: $1, path: $2}, $3, $4, $5, $6, $7, $8, $9)');
+  'INSERT INTO emoji VALUES ({bytes: $1, path: $2}, $3, $4, $5, $6, $7, $8, $9, $10)');
 await db.run('BEGIN');
 for (const r of rows) {
   insert.bindBlob(1, r.bytes);
-  [r.key.replace('/', '-') + '.webp', r.key, r.name_en, r.name_zh, r.text_en, r.text_zh, r.group, r.style]
-    .forEach((v, i) => insert.bindVarchar(i + 2, v));
+  [r.key.replace('/', '-') + '.webp', r.key, r.name_en, r.name_zh, r.text_en, r.text_zh, r.group, r.style,
+    r.split].forEach((v, i) => insert.bindVarchar(i + 2, v));
   await insert.run();
 }
 await db.run('COMMIT');
