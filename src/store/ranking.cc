@@ -5,46 +5,44 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "store/read_only.h"
 
 namespace pgmmr {
 namespace {
 
-// The timeout is long enough for an exact search of millions of rows, short enough to notice a
-// runaway condition. A superuser, as on the embedded server, reads as a role that can only read: so
-// a condition reaches no file of the server.
-constexpr const char* kBegin =
-    "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = '60s'; "
-    "SELECT set_config('role', 'pg_read_all_data', true) FROM pg_roles "
-    "WHERE rolname = current_user AND rolsuper";
 constexpr const char* kSearch =
     "SELECT key, score, similarity, vector_rank, keyword_rank, image_uri, width, height, fields "
     "FROM pgmmr.search($1, query_text => $2, query_embedding => $3, query_words => $4, "
     "\"where\" => $5, \"limit\" => $6::int, mode => $7, embedding_of_text => $8::boolean, "
     "exclude_key => $9)";
 
+constexpr const char* kWay =
+    "SELECT way FROM pgmmr.plan_search($1, $2, $3, $4, $5, $6::int, $7, $8::boolean, $9, false)";
+
 Param text_or_null(const std::string& text) {
   return text.empty() ? Param::null() : Param::text(text);
 }
 
-// A read-only transaction: rolled back in any case, since it has nothing to keep.
-class ReadOnly {
- public:
-  explicit ReadOnly(Connection& connection) : connection_(connection) {
-    connection.run_script(kBegin);
-  }
-  ~ReadOnly() {
-    try {
-      connection_.execute("ROLLBACK");
-    } catch (const Error&) {
-      // The connection is gone.
-    }
-  }
-  ReadOnly(const ReadOnly&) = delete;
-  ReadOnly& operator=(const ReadOnly&) = delete;
+// In the order of pgmmr.plan_search's, which kSearch gives by name.
+std::vector<Param> parameters(const Collection& collection, const RankingQuery& query) {
+  return {Param::text(collection.name),
+          text_or_null(query.text),
+          query.embedding.empty() ? Param::null() : Param::halfvec(query.embedding),
+          text_or_null(query.text_words),
+          text_or_null(query.where),
+          Param::number(query.limit),
+          Param::text(mode_name(query.mode)),
+          Param::boolean(query.embedding_of_text),
+          query.exclude_key ? Param::text(*query.exclude_key) : Param::null()};
+}
 
- private:
-  Connection& connection_;
-};
+void check_bytes(const Collection& collection, const RankingQuery& query) {
+  if (query.where.find('\0') == std::string::npos && query.text.find('\0') == std::string::npos) {
+    return;
+  }
+  throw Error(ErrorKind::kInvalidArgument,
+              fmt::format("searching {}: the query holds a zero byte", collection.name));
+}
 
 std::optional<int> rank_at(const Result& result, int row, int col) {
   if (result.is_null(row, col)) return std::nullopt;
@@ -67,25 +65,12 @@ const char* mode_name(RankingMode mode) {
 
 std::vector<RankedRow> rank(Connection& connection, const Collection& collection,
                             const RankingQuery& query) {
-  if (query.where.find('\0') != std::string::npos || query.text.find('\0') != std::string::npos) {
-    throw Error(ErrorKind::kInvalidArgument,
-                fmt::format("searching {}: the query holds a zero byte", collection.name));
-  }
-  const ReadOnly transaction(connection);
+  check_bytes(collection, query);
+  const ReadOnlyTransaction transaction(connection);
   try {
-    if (!query.where.empty()) {
-      // Alone first, by the protocol that takes one statement only: so a condition cannot end the
-      // statement and begin another, and its own mistakes are told as such.
-      connection.execute(fmt::format("SELECT FROM {} AS t WHERE ({}\n) LIMIT 0",
-                                     table_of(connection, collection), query.where));
-    }
-    const Result found = connection.execute(
-        kSearch,
-        {Param::text(collection.name), text_or_null(query.text),
-         query.embedding.empty() ? Param::null() : Param::halfvec(query.embedding),
-         text_or_null(query.text_words), text_or_null(query.where), Param::number(query.limit),
-         Param::text(mode_name(query.mode)), Param::boolean(query.embedding_of_text),
-         query.exclude_key ? Param::text(*query.exclude_key) : Param::null()});
+    // Alone first, so that its own mistakes are told as such.
+    if (!query.where.empty()) check_condition(connection, collection, query.where);
+    const Result found = connection.execute(kSearch, parameters(collection, query));
     std::vector<RankedRow> rows;
     for (int row = 0; row < found.rows(); ++row) {
       RankedRow one;
@@ -102,13 +87,19 @@ std::vector<RankedRow> rank(Connection& connection, const Collection& collection
     }
     return rows;
   } catch (const Error& error) {
-    const auto& server = connection.last_error();
-    const bool of_condition = !query.where.empty() && error.kind() != ErrorKind::kUnavailable &&
-                              !server.sqlstate.starts_with("XX");
-    if (!of_condition) throw;
-    throw Error(
-        ErrorKind::kInvalidArgument,
-        fmt::format("searching {} where {}: {}", collection.name, query.where, server.message));
+    throw condition_error(connection, "searching", collection, query.where, error);
+  }
+}
+
+std::string ranking_way(Connection& connection, const Collection& collection,
+                        const RankingQuery& query) {
+  check_bytes(collection, query);
+  const ReadOnlyTransaction transaction(connection);
+  try {
+    if (!query.where.empty()) check_condition(connection, collection, query.where);
+    return std::string(connection.execute(kWay, parameters(collection, query)).text(0, 0));
+  } catch (const Error& error) {
+    throw condition_error(connection, "searching", collection, query.where, error);
   }
 }
 

@@ -46,6 +46,11 @@ struct RankedRow {
 std::vector<RankedRow> rank(Connection& connection, const Collection& collection,
                             const RankingQuery& query);
 
+// How rank() would go about the query's vectors: "exact", "hnsw", "hnsw filtered", or "none" where
+// it looks at none. Errors as with rank().
+std::string ranking_way(Connection& connection, const Collection& collection,
+                        const RankingQuery& query);
+
 // The stored embedding of a row.
 std::optional<std::vector<float>> stored_embedding(Connection& connection,
                                                    const Collection& collection,
