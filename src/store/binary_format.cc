@@ -330,4 +330,26 @@ std::uint16_t to_half(float value) {
   return static_cast<std::uint16_t>(sign | (kept + (up ? 1 : 0)));
 }
 
+float from_half(std::uint16_t half) {
+  const std::uint32_t sign = (half & 0x8000u) << 16;
+  const std::uint32_t exponent = half >> 10 & 0x1F;
+  const std::uint32_t mantissa = half & 0x3FF;
+  if (exponent == 0) {  // zero and subnormals: a multiple of 2^-24
+    const float value = static_cast<float>(mantissa) * 0x1p-24F;
+    return sign == 0 ? value : -value;
+  }
+  const std::uint32_t wide = exponent == 0x1F ? 0xFF : exponent + 112;
+  return std::bit_cast<float>(sign | wide << 23 | mantissa << 13);
+}
+
+bool read_halfvec(std::string_view bytes, std::vector<float>& values) {
+  const auto at = [&](std::size_t i) {
+    return static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[i]) << 8 |
+                                      static_cast<unsigned char>(bytes[i + 1]));
+  };
+  if (bytes.size() < 4 || bytes.size() != 4 + 2 * std::size_t{at(0)}) return false;
+  for (std::size_t i = 4; i < bytes.size(); i += 2) values.push_back(from_half(at(i)));
+  return true;
+}
+
 }  // namespace pgmmr

@@ -1,5 +1,5 @@
 // Values to PostgreSQL's binary wire format: what COPY … (FORMAT binary) and binary parameters
-// carry.
+// carry; and embeddings back from it.
 //
 // The formats are those of the server's *_recv functions (src/backend/utils/adt, pgvector's
 // src/halfvec.c); integers are big-endian. Proven by reading every type back from a server.
@@ -61,5 +61,11 @@ void append_halfvec(std::string& out, std::span<const float> values);
 
 // IEEE 754 binary32 to binary16, to nearest, ties to even. Overflow gives infinity, NaN stays NaN.
 std::uint16_t to_half(float value);
+
+// The other way, which is exact.
+float from_half(std::uint16_t half);
+
+// Appends the values of a halfvec's binary form; false, and nothing appended, where it is none.
+bool read_halfvec(std::string_view bytes, std::vector<float>& values);
 
 }  // namespace pgmmr

@@ -108,5 +108,30 @@ TEST(BinaryFormat, RoundsToTheNearestHalfAndTiesToEven) {
   EXPECT_EQ(to_half(65520.0F), 0x7C00);
 }
 
+TEST(BinaryFormat, ReadsEveryHalf) {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    if ((half & 0x7C00) == 0x7C00) {
+      ASSERT_EQ(std::isinf(from_half(half)), (half & 0x3FF) == 0);
+      ASSERT_FALSE(std::isfinite(from_half(half)));
+    } else {
+      ASSERT_EQ(from_half(half), value_of(half));
+    }
+  }
+}
+
+TEST(BinaryFormat, ReadsEmbeddingsTheServerSends) {
+  const test::TemporaryDatabase database;
+  Connection connection = database.connect();
+  const std::string bytes =
+      connection.execute("SELECT halfvec_send('[1,-0.5,0.333,0,65504,6e-8]'::halfvec)").bytes(0, 0);
+  std::vector<float> values;
+  ASSERT_TRUE(read_halfvec(bytes, values));
+  EXPECT_EQ(values, (std::vector<float>{1, -0.5F, 0.33300781F, 0, 65504, 5.9604645e-8F}));
+  EXPECT_FALSE(read_halfvec(bytes.substr(0, 15), values));
+  EXPECT_FALSE(read_halfvec("", values));
+  EXPECT_EQ(values.size(), 6U);
+}
+
 }  // namespace
 }  // namespace pgmmr
