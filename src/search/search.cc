@@ -44,16 +44,6 @@ bool has_icu_caption(const Collection& collection) {
   return false;
 }
 
-void check_model(const Collection& collection, const ModelInfo& model) {
-  if (collection.model_fingerprint == model.fingerprint && collection.dim == model.dim) return;
-  throw Error(
-      ErrorKind::kConflict,
-      fmt::format("searching collection {}: it was made with model {} (fingerprint {}, "
-                  "dimension {}), not with {} (fingerprint {}, dimension {})",
-                  collection.name, collection.model_id, collection.model_fingerprint.substr(0, 12),
-                  collection.dim, model.id, model.fingerprint.substr(0, 12), model.dim));
-}
-
 // The sum of unit vectors, each times its weight.
 class Direction {
  public:
@@ -157,15 +147,20 @@ bool needs_encoder(const Collection& collection, const Query& query) {
   return query.picture || !is_blank(query.text) || !is_blank(query.not_text);
 }
 
-SearchResult search(Connection& connection, const Collection& collection, const Encoder* encoder,
-                    const Query& query) {
-  const auto start = std::chrono::steady_clock::now();
-  SearchResult result;
-  result.collection = collection.name;
-  result.mode = ranking_mode(collection, query);
+void check_model(const Collection& collection, const ModelInfo& model) {
+  if (collection.model_fingerprint == model.fingerprint && collection.dim == model.dim) return;
+  throw Error(
+      ErrorKind::kConflict,
+      fmt::format("searching collection {}: it was made with model {} (fingerprint {}, "
+                  "dimension {}), not with {} (fingerprint {}, dimension {})",
+                  collection.name, collection.model_id, collection.model_fingerprint.substr(0, 12),
+                  collection.dim, model.id, model.fingerprint.substr(0, 12), model.dim));
+}
 
+RankingQuery prepare(Connection& connection, const Collection& collection, const Encoder* encoder,
+                     const Query& query) {
   RankingQuery ranking;
-  ranking.mode = result.mode;
+  ranking.mode = ranking_mode(collection, query);
   ranking.limit = query.limit;
   ranking.where = query.where;
   ranking.embedding_of_text = !query.picture && query.like_key.empty();
@@ -176,13 +171,23 @@ SearchResult search(Connection& connection, const Collection& collection, const 
     }
     check_model(collection, encoder->info());
   }
-  if (result.mode != RankingMode::kKeyword) {
+  if (ranking.mode != RankingMode::kKeyword) {
     ranking.embedding = query_embedding(connection, collection, encoder, query);
   }
-  if (result.mode != RankingMode::kVector) {
+  if (ranking.mode != RankingMode::kVector) {
     ranking.text = without(query.text, query.not_text);
     if (has_icu_caption(collection)) ranking.text_words = segmented_query(ranking.text);
   }
+  return ranking;
+}
+
+SearchResult search(Connection& connection, const Collection& collection, const Encoder* encoder,
+                    const Query& query) {
+  const auto start = std::chrono::steady_clock::now();
+  SearchResult result;
+  result.collection = collection.name;
+  const RankingQuery ranking = prepare(connection, collection, encoder, query);
+  result.mode = ranking.mode;
   result.encode_ms = milliseconds_since(start);
 
   const auto ranking_start = std::chrono::steady_clock::now();

@@ -47,6 +47,14 @@ RankingMode ranking_mode(const Collection& collection, const Query& query);
 // False for what is answered without a model: keywords alone, or a row's own embedding.
 bool needs_encoder(const Collection& collection, const Query& query);
 
+//   throws  Error{kConflict} naming both models where the collection was made with another one
+void check_model(const Collection& collection, const ModelInfo& model);
+
+// The query as ranking takes it: its parts encoded, its words cut, auto decided. Encoder and errors
+// as with search().
+RankingQuery prepare(Connection& connection, const Collection& collection, const Encoder* encoder,
+                     const Query& query);
+
 // The encoder must be of the collection's model; it may be null where needs_encoder() says so.
 //   throws  Error{kConflict} naming both models where it isn't, kInvalidArgument as ranking_mode()
 //           and for a condition the server refuses, kNotFound for an unknown like_key
