@@ -23,6 +23,7 @@ void add_ingest_command(CLI::App& app, int& exit_code);
 void add_search_command(CLI::App& app, int& exit_code);
 void add_embed_command(CLI::App& app, int& exit_code);
 void add_tokenize_command(CLI::App& app, int& exit_code);
+void add_eval_command(CLI::App& app, int& exit_code);
 void add_export_command(CLI::App& app, int& exit_code);
 void add_collection_commands(CLI::App& app, int& exit_code);
 void add_model_command(CLI::App& app, int& exit_code);

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   pgmmr::add_db_command(app, exit_code);
   pgmmr::add_doctor_command(app, exit_code);
   pgmmr::add_embed_command(app, exit_code);
+  pgmmr::add_eval_command(app, exit_code);
   pgmmr::add_export_command(app, exit_code);
   pgmmr::add_ingest_command(app, exit_code);
   pgmmr::add_model_command(app, exit_code);
