@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--teacher", default="work/teacher.pt")
     parser.add_argument("--student", default="work/student.pt")
     parser.add_argument("--out", default="work/checkpoint.pt")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=220)
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
