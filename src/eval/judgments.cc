@@ -34,8 +34,7 @@ std::vector<std::string> keys_of(const json& value) {
   std::vector<std::string> keys;
   for (const auto& one : value) keys.push_back(text_of("relevant", one));
   std::ranges::sort(keys);
-  const auto repeated = std::ranges::unique(keys);
-  keys.erase(repeated.begin(), repeated.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   return keys;
 }
 
