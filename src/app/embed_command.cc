@@ -31,7 +31,7 @@ namespace {
 
 struct Options {
   std::string model = default_model();
-  std::string precision = "auto";
+  Precision precision = Precision::kAuto;
   std::string format;
   std::string output;
   bool raw = false;
@@ -182,6 +182,13 @@ std::vector<std::string> split_lines(std::string_view bytes) {
   return lines;
 }
 
+// One input alone may use all cores; several are given to a thread each.
+EncoderOptions encoder_options(const Options& options, std::size_t inputs) {
+  return {.precision = options.precision,
+          .threads = inputs == 1 ? static_cast<int>(std::thread::hardware_concurrency()) : 1,
+          .pack_folder = {}};
+}
+
 void embed_texts(const Options& options, int& exit_code) {
   std::vector<std::string> texts = options.inputs;
   Work work;
@@ -205,7 +212,8 @@ void embed_texts(const Options& options, int& exit_code) {
     }
     texts.insert(texts.end(), lines.begin(), lines.end());
   }
-  const std::unique_ptr<Encoder> encoder = load_model(options.model);
+  const std::unique_ptr<Encoder> encoder =
+      load_model(options.model, "", encoder_options(options, texts.size()));
   work.block = 32;
   work.embed = [&](std::size_t first, std::span<Row> rows) {
     std::vector<std::size_t> where;
@@ -255,7 +263,8 @@ std::vector<std::string> find_pictures(const std::vector<std::string>& inputs) {
 void embed_pictures(const Options& options, int& exit_code) {
   Work work;
   work.names = find_pictures(options.inputs);
-  const std::unique_ptr<Encoder> encoder = load_model(options.model);
+  const std::unique_ptr<Encoder> encoder =
+      load_model(options.model, "", encoder_options(options, work.names.size()));
   const auto encode = [&](std::span<const Picture> batch) {
     return encoder->encode_pictures(batch);
   };
@@ -289,18 +298,10 @@ void embed_pictures(const Options& options, int& exit_code) {
   embed_all(options, *encoder, work, true, exit_code);
 }
 
-void check_precision(const std::string& precision) {
-  if (precision == "auto" || precision == "f32") return;
-  throw Error(ErrorKind::kUnsupported,
-              "embedding: precision " + precision + " is not built in yet; auto and f32 are");
-}
-
 void add_common_options(CLI::App& command, Options& options) {
   command.add_option("--model", options.model, "a hub id, a folder, or \"demo\"")
       ->capture_default_str();
-  command.add_option("--precision", options.precision, "of the arithmetic")
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
-      ->capture_default_str();
+  add_precision_option(command, options.precision);
   command.add_option("--format", options.format, "json, or npy (float32; default for -o FILE.npy)")
       ->check(CLI::IsMember({"json", "npy"}));
   command.add_option("-o,--output", options.output,
@@ -359,7 +360,6 @@ void add_embed_command(CLI::App& app, int& exit_code) {
     if (options->inputs.empty() && options->lines.empty()) {
       throw CLI::RequiredError("TEXT or --file");
     }
-    check_precision(options->precision);
     embed_texts(*options, exit_code);
   });
 
@@ -367,10 +367,7 @@ void add_embed_command(CLI::App& app, int& exit_code) {
   add_literal_inputs(*image, "FILE", *options, "pictures (- is standard input), or folders of them")
       ->required();
   add_common_options(*image, *options);
-  image->callback([options, &exit_code] {
-    check_precision(options->precision);
-    embed_pictures(*options, exit_code);
-  });
+  image->callback([options, &exit_code] { embed_pictures(*options, exit_code); });
 }
 
 }  // namespace pgmmr

@@ -26,16 +26,18 @@ struct Arguments {
   std::string language;
   std::optional<std::int64_t> limit;
   int workers = 0;
+  Precision precision = Precision::kAuto;
 };
 
 // The model asked for, else the one the collection was made with, else the default.
 std::unique_ptr<Encoder> encoder_for(const Arguments& arguments, const std::string& url) {
-  if (!arguments.model.empty()) return load_model(arguments.model);
+  const EncoderOptions options{.precision = arguments.precision, .threads = 1, .pack_folder = {}};
+  if (!arguments.model.empty()) return load_model(arguments.model, "", options);
   Connection connection(url);
   migrate(connection);
   const auto collection = find_collection(connection, arguments.collection);
-  return collection ? load_model(collection->model_id, collection->model_revision)
-                    : load_model(default_model());
+  return collection ? load_model(collection->model_id, collection->model_revision, options)
+                    : load_model(default_model(), "", options);
 }
 
 void print_rejects(const std::string& url, const Arguments& arguments, const std::string& source,
@@ -131,6 +133,7 @@ void add_ingest_command(CLI::App& app, int& exit_code) {
       ->required();
   command->add_option("--model", arguments->model,
                       "A Hugging Face model id, a folder or \"demo\" (default: the collection's)");
+  add_precision_option(*command, arguments->precision);
   command->add_option("--caption", arguments->captions,
                       "A column that keyword search reads; may be given several times");
   command->add_option("--key", arguments->key, "The column that names a row");

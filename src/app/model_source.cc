@@ -99,9 +99,21 @@ ModelSource find_model(const std::string& model, const std::string& revision) {
   return {std::move(snapshot.folder), model, std::move(snapshot.revision)};
 }
 
-std::unique_ptr<Encoder> load_model(const std::string& model, const std::string& revision) {
+std::unique_ptr<Encoder> load_model(const std::string& model, const std::string& revision,
+                                    const EncoderOptions& options) {
+  usable_precision(options.precision);  // before a download, not after it
   const ModelSource source = find_model(model, revision);
-  return load_encoder(source.folder, source.id, source.revision);
+  return load_encoder(source.folder, source.id, source.revision, options);
+}
+
+void add_precision_option(CLI::App& command, Precision& precision) {
+  command
+      .add_option_function<std::string>(
+          "--precision",
+          [&precision](const std::string& name) { precision = parse_precision(name); },
+          "of the arithmetic; auto is bf16 where the CPU multiplies it, else f32")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
+      ->default_str("auto");
 }
 
 }  // namespace pgmmr

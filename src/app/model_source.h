@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "app/command.h"
 #include "clip/encoder.h"
 #include "hub/hub.h"
 
@@ -21,7 +22,11 @@ struct ModelSource {
 //             the cache costs no request, so whoever has stored one (a collection) passes it.
 //   throws    as Hub::file and load_encoder; Error{kNotFound} for a folder that isn't there
 ModelSource find_model(const std::string& model, const std::string& revision = "");
-std::unique_ptr<Encoder> load_model(const std::string& model, const std::string& revision = "");
+std::unique_ptr<Encoder> load_model(const std::string& model, const std::string& revision,
+                                    const EncoderOptions& options);
+
+// --precision of a command that embeds; the name is checked when arguments are read.
+void add_precision_option(CLI::App& command, Precision& precision);
 
 // Draws a line a file on a terminal, nothing elsewhere; stops the transfer on Ctrl-C.
 DownloadProgress download_progress();

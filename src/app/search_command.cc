@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <thread>
 
 #include "app/command.h"
 #include "app/hit_format.h"
@@ -38,6 +39,7 @@ struct Arguments {
   std::string collection, text, image, like, not_text, where, model, save;
   std::string mode = "auto", format = "table";
   int limit = 10;
+  Precision precision = Precision::kAuto;
 };
 
 std::string read_stdin() {
@@ -134,8 +136,12 @@ void run(const Arguments& arguments) {
   const Collection collection = get_collection(connection, arguments.collection);
   std::unique_ptr<Encoder> encoder;
   if (needs_encoder(collection, query)) {
-    encoder = arguments.model.empty() ? load_model(collection.model_id, collection.model_revision)
-                                      : load_model(arguments.model);
+    const EncoderOptions options{.precision = arguments.precision,
+                                 .threads = static_cast<int>(std::thread::hardware_concurrency()),
+                                 .pack_folder = {}};
+    encoder = arguments.model.empty()
+                  ? load_model(collection.model_id, collection.model_revision, options)
+                  : load_model(arguments.model, "", options);
   }
   const SearchResult result = search(connection, collection, encoder.get(), query);
   print_hits(collection, result, query, arguments.format);
@@ -162,6 +168,7 @@ void add_search_command(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"table", "json", "jsonl", "csv"}));
   command->add_option("--save", arguments->save, "Also write a contact sheet, FILE.png");
   command->add_option("--model", arguments->model, "Default: the collection's");
+  add_precision_option(*command, arguments->precision);
   command->callback([arguments, &exit_code] {
     (void)exit_code;
     run(*arguments);

@@ -223,30 +223,6 @@ std::vector<float> Checkpoint::floats(const std::string& name) const {
   return out;
 }
 
-Linear Checkpoint::linear(const std::vector<std::string>& names, Epilogue epilogue) const {
-  std::vector<float> weights, bias;
-  std::int64_t out = 0;
-  for (const std::string& name : names) {
-    const std::vector<float> more = floats(name + ".weight"), more_bias = floats(name + ".bias");
-    weights.insert(weights.end(), more.begin(), more.end());
-    bias.insert(bias.end(), more_bias.begin(), more_bias.end());
-    out += tensor(name + ".weight").shape[0];
-  }
-  const auto in = static_cast<int>(tensor(names.front() + ".weight").shape[1]);
-  return {in, static_cast<int>(out), weights, bias, epilogue};
-}
-
-Linear Checkpoint::linear_without_bias(const std::string& name) const {
-  const std::vector<float> weights = floats(name + ".weight");
-  const std::int64_t out = tensor(name + ".weight").shape[0];
-  const auto in = static_cast<int>(static_cast<std::int64_t>(weights.size()) / out);
-  return {in, static_cast<int>(out), weights, {}, Epilogue::kStore};
-}
-
-LayerNorm Checkpoint::layer_norm(const std::string& name, float eps) const {
-  return {.weight = floats(name + ".weight"), .bias = floats(name + ".bias"), .eps = eps};
-}
-
 float Checkpoint::logit_scale() const { return std::exp(floats("logit_scale").at(0)); }
 
 void Checkpoint::release() const {

@@ -14,8 +14,6 @@
 #include <vector>
 
 #include "clip/config.h"
-#include "nn/layer_norm.h"
-#include "nn/linear.h"
 #include "nn/safetensors.h"
 
 namespace pgmmr {
@@ -35,12 +33,6 @@ class Checkpoint {
   //   requires  a name that CLIPModel of this configuration has
   const Tensor& tensor(std::string_view name) const;
   std::vector<float> floats(const std::string& name) const;
-
-  // NAME.weight and NAME.bias of a layer; several names are put one under the other as one layer.
-  Linear linear(const std::vector<std::string>& names, Epilogue epilogue) const;
-  // NAME.weight alone, [out, in], or [out, ...] with the rest taken as one dimension.
-  Linear linear_without_bias(const std::string& name) const;
-  LayerNorm layer_norm(const std::string& name, float eps) const;
 
   // exp(logit_scale), by which transformers multiplies similarities.
   float logit_scale() const;

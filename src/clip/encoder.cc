@@ -4,15 +4,18 @@
 #include <cmath>
 #include <mutex>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
 #include "clip/checkpoint.h"
 #include "clip/fingerprint.h"
 #include "clip/image_processor.h"
+#include "clip/pack_folder.h"
 #include "clip/text_tower.h"
 #include "clip/tokenizer.h"
 #include "clip/vision_tower.h"
+#include "nn/parallel.h"
 
 namespace pgmmr {
 namespace {
@@ -32,11 +35,27 @@ class Lazy {
   mutable std::optional<T> value_;
 };
 
+// Weights of the products, which are what precision decides on.
+std::int64_t product_weights(const TowerConfig& tower) {
+  return std::int64_t{tower.num_hidden_layers} * tower.hidden_size *
+         (4 * std::int64_t{tower.hidden_size} + 2 * std::int64_t{tower.intermediate_size});
+}
+
+Precision chosen_precision(const ClipConfig& config, Precision asked) {
+  // A tenth of ViT-B/32's towers. Below, sums are short, so rounding shows in them, and a text or
+  // a picture takes a millisecond in any precision.
+  constexpr std::int64_t kWorthRounding = 12'000'000;
+  const bool small = product_weights(config.text) + product_weights(config.vision) < kWorthRounding;
+  return usable_precision(asked == Precision::kAuto && small ? Precision::kF32 : asked);
+}
+
 class ClipEncoder : public Encoder {
  public:
   ClipEncoder(const std::filesystem::path& folder, const std::string& id,
-              const std::string& revision)
+              const std::string& revision, const EncoderOptions& options)
       : checkpoint_(std::make_shared<Checkpoint>(folder)),
+        options_(options),
+        precision_(chosen_precision(checkpoint_->config(), options.precision)),
         tokenizer_(Tokenizer::load(folder)),
         processor_(ImageProcessor::load(folder, checkpoint_->config().vision.image_size)),
         info_{.id = id,
@@ -58,9 +77,11 @@ class ClipEncoder : public Encoder {
   }
 
   int dim() const override { return info_.dim; }
+  Precision precision() const override { return precision_; }
 
   Matrix encode_pictures(std::span<const Picture> pictures) const override {
     const VisionTower& tower = vision();
+    const Helpers helpers(options_.threads);
     const std::size_t each = static_cast<std::size_t>(3) *
                              static_cast<std::size_t>(info_.image_size) *
                              static_cast<std::size_t>(info_.image_size);
@@ -87,7 +108,9 @@ class ClipEncoder : public Encoder {
     for (const std::string& text : texts) {
       ids.push_back(tokenizer_.encode(text, info_.context_length));
     }
-    Matrix all = words().forward(ids);
+    const TextTower& tower = words();
+    const Helpers helpers(options_.threads);
+    Matrix all = tower.forward(ids);
     check_finite(all, "text");
     return all;
   }
@@ -95,18 +118,45 @@ class ClipEncoder : public Encoder {
  private:
   const VisionTower& vision() const {
     return vision_.get([this] {
-      VisionTower tower(*checkpoint_);
-      checkpoint_->release();
-      return tower;
+      return load_tower("vision", checkpoint_->config().vision, [this](WeightPack pack) {
+        return VisionTower(*checkpoint_, precision_, std::move(pack));
+      });
     });
   }
 
   const TextTower& words() const {
     return words_.get([this] {
-      TextTower tower(checkpoint_);
-      checkpoint_->release();
-      return tower;
+      return load_tower("text", checkpoint_->config().text, [this](WeightPack pack) {
+        return TextTower(checkpoint_, precision_, std::move(pack));
+      });
     });
+  }
+
+  // From the pack that an earlier process left; else from the checkpoint, leaving a pack.
+  template <typename Make>
+  std::invoke_result_t<Make, WeightPack> load_tower(const char* name, const TowerConfig& config,
+                                                    Make make) const {
+    constexpr std::int64_t kWorthKeeping = 4'000'000;
+    std::optional<PackFolder> kept;
+    if (options_.pack_folder ? !options_.pack_folder->empty()
+                             : product_weights(config) >= kWorthKeeping) {
+      kept.emplace(options_.pack_folder, info().fingerprint, name, precision_);
+      if (auto pack = kept->find()) {
+        try {
+          return make(std::move(*pack));
+        } catch (const Error& error) {
+          if (error.kind() != ErrorKind::kCorrupt) throw;
+        }
+      }
+    }
+    auto tower = make(WeightPack());
+    checkpoint_->release();
+    if (kept) {
+      kept->keep(tower.pack());
+      // Mapped like everybody else's, so that the copy just made is given back.
+      if (auto pack = kept->find()) return make(std::move(*pack));
+    }
+    return tower;
   }
 
   void check_tokenizer() const {
@@ -148,6 +198,8 @@ class ClipEncoder : public Encoder {
   }
 
   std::shared_ptr<const Checkpoint> checkpoint_;
+  const EncoderOptions options_;
+  const Precision precision_;
   Tokenizer tokenizer_;
   ImageProcessor processor_;
   ModelInfo info_;  // without the fingerprint
@@ -159,8 +211,8 @@ class ClipEncoder : public Encoder {
 }  // namespace
 
 std::unique_ptr<Encoder> load_encoder(const std::filesystem::path& folder, const std::string& id,
-                                      const std::string& revision) {
-  return std::make_unique<ClipEncoder>(folder, id, revision);
+                                      const std::string& revision, const EncoderOptions& options) {
+  return std::make_unique<ClipEncoder>(folder, id, revision, options);
 }
 
 }  // namespace pgmmr

@@ -3,12 +3,14 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "image/picture.h"
 #include "nn/matrix.h"
+#include "nn/precision.h"
 
 namespace pgmmr {
 
@@ -22,10 +24,22 @@ struct ModelInfo {
   int context_length = 0;   // token ids a text may have, start and end tokens included
 };
 
+struct EncoderOptions {
+  // kAuto takes f32 for a model so small that rounding would cost accuracy and gain no time.
+  Precision precision = Precision::kF32;
+
+  // How many threads a call may use while no other call does the same. One is best for whoever
+  // has many pictures and as many threads of their own as there are cores.
+  int threads = 1;
+
+  // Where weights that were laid out for this CPU are kept for later processes. Nothing means
+  // data_dir()/weights for models that are worth it; an empty path, nowhere.
+  std::optional<std::filesystem::path> pack_folder;
+};
+
 // Pictures and texts to embeddings.
-//   threads  all members may be called at once; a call runs on the calling thread alone, so whoever
-//   has many pictures
-//            uses as many threads as there are cores
+//   threads  all members may be called at once; a call runs on the calling thread, with helpers as
+//            EncoderOptions::threads allows
 class Encoder {
  public:
   virtual ~Encoder() = default;
@@ -33,6 +47,9 @@ class Encoder {
   // The first call digests the model's files for the fingerprint, half a second a gigabyte; later
   // ones, and later processes that find the digests in data_dir(), cost nothing.
   virtual const ModelInfo& info() const = 0;
+
+  // What it computes in; never kAuto.
+  virtual Precision precision() const { return Precision::kF32; }
 
   // info().dim, at no cost.
   virtual int dim() const { return info().dim; }
@@ -49,10 +66,12 @@ class Encoder {
 
 // Opens a checkpoint folder in the Hugging Face layout and checks all of it but the weights'
 // values: shapes, vocabulary, preprocessing fit each other. Weights are read when the tower that
-// needs them is first used. Computes in float32.
-//   throws  Error{kNotFound, kCorrupt, kUnsupported}; the message names the file
+// needs them is first used.
+//   throws  Error{kNotFound, kCorrupt, kUnsupported}; the message names the file, or what this CPU
+//           lacks for the precision
 std::unique_ptr<Encoder> load_encoder(const std::filesystem::path& folder, const std::string& id,
-                                      const std::string& revision = "");
+                                      const std::string& revision = "",
+                                      const EncoderOptions& options = {});
 
 // Scales each row to length one, in place.
 //   throws  Error{kCorrupt} for a row that is zero or not finite

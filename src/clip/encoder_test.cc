@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/settings.h"
 #include "clip/fingerprint.h"
 #include "image/decode.h"
 #include "support/places.h"
@@ -76,6 +77,114 @@ TEST(Encoder, MayBeCalledFromManyThreadsWhichAlsoLoadIt) {
     expect_row(from_texts[t].row(3), golden.at("text_embeds_raw").at(3));
     expect_row(from_pictures[t].row(2), golden.at("image_embeds_raw"));
   }
+}
+
+double cosine(std::span<const float> a, std::span<const float> b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    ab += static_cast<double>(a[k]) * b[k];
+    aa += static_cast<double>(a[k]) * a[k];
+    bb += static_cast<double>(b[k]) * b[k];
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+// A model of widths of a few dozens shows rounding more than a real one does; full_size_test.cc has
+// the real bounds.
+TEST(Encoder, ComputesInEveryPrecisionThatTheCpuHas) {
+  const auto reference = load_encoder(tiny(), "tiny");
+  const auto texts = tiny_golden().at("texts").get<std::vector<std::string>>();
+  const std::vector<Picture> pictures(
+      3, decode_picture(read_file(tiny() / "picture.png"), "picture.png"));
+  const Matrix from_texts = reference->encode_texts(texts);
+  const Matrix from_pictures = reference->encode_pictures(pictures);
+  for (const Precision precision : {Precision::kBf16, Precision::kInt8}) {
+    try {
+      usable_precision(precision);
+    } catch (const Error&) {
+      continue;
+    }
+    for (const int threads : {1, 3}) {
+      const auto encoder = load_encoder(
+          tiny(), "tiny", "", {.precision = precision, .threads = threads, .pack_folder = {}});
+      EXPECT_EQ(encoder->precision(), precision);
+      const Matrix texts_now = encoder->encode_texts(texts);
+      for (int i = 0; i < texts_now.rows(); ++i) {
+        EXPECT_GT(cosine(texts_now.row(i), from_texts.row(i)), 0.995) << name_of(precision);
+      }
+      const Matrix pictures_now = encoder->encode_pictures(pictures);
+      for (int i = 0; i < pictures_now.rows(); ++i) {
+        EXPECT_GT(cosine(pictures_now.row(i), from_pictures.row(i)), 0.995) << name_of(precision);
+      }
+    }
+  }
+}
+
+TEST(Encoder, TakesF32ForASmallModelUnlessToldOtherwise) {
+  const auto encoder = load_encoder(
+      tiny(), "tiny", "", {.precision = Precision::kAuto, .threads = 1, .pack_folder = {}});
+  EXPECT_EQ(encoder->precision(), Precision::kF32);
+}
+
+TEST(Encoder, LeavesPacksForLaterOnesAndTrustsNoDamagedOne) {
+  const test::TemporaryFolder packs;
+  const EncoderOptions options{
+      .precision = Precision::kF32, .threads = 1, .pack_folder = packs.path()};
+  const auto golden = tiny_golden();
+  const auto texts = golden.at("texts").get<std::vector<std::string>>();
+  const std::vector<Picture> pictures(
+      1, decode_picture(read_file(tiny() / "picture.png"), "picture.png"));
+  const auto expect_right = [&] {
+    const auto encoder = load_encoder(tiny(), "tiny", "", options);
+    expect_row(encoder->encode_texts(texts).row(0), golden.at("text_embeds_raw").at(0));
+    expect_row(encoder->encode_pictures(pictures).row(0), golden.at("image_embeds_raw"));
+  };
+  const auto files = [&] {
+    std::vector<std::filesystem::path> all;
+    for (const auto& entry : std::filesystem::directory_iterator(packs.path())) {
+      all.push_back(entry.path());
+    }
+    std::ranges::sort(all);
+    return all;
+  };
+  expect_right();
+  const auto made = files();
+  ASSERT_EQ(made.size(), 2u) << "one a tower";
+  expect_right();
+  for (const auto& file : made) {
+    const std::string good = read_file(file);
+    std::string damaged = good;
+    damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 4);
+    for (const std::string& bad : {damaged, good.substr(0, good.size() / 2), std::string()}) {
+      write_file(file, bad);
+      expect_right();
+      EXPECT_EQ(read_file(file), good) << "was not made again";
+    }
+  }
+  EXPECT_EQ(files(), made);
+}
+
+TEST(Encoder, LoadsEachTowerWithoutTheOther) {
+  const test::TemporaryFolder packs;
+  const auto encoder =
+      load_encoder(tiny(), "tiny", "",
+                   {.precision = Precision::kF32, .threads = 1, .pack_folder = packs.path()});
+  encoder->encode_texts(std::vector<std::string>{"red"});
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(packs.path())) {
+    EXPECT_NE(entry.path().string().find("-text-"), std::string::npos) << entry.path();
+    ++count;
+  }
+  EXPECT_EQ(count, 1);
+}
+
+TEST(Encoder, WorksWhereNothingCanBeKept) {
+  const auto encoder =
+      load_encoder(tiny(), "tiny", "",
+                   {.precision = Precision::kF32, .threads = 1, .pack_folder = "/proc/nowhere"});
+  const auto golden = tiny_golden();
+  const auto texts = golden.at("texts").get<std::vector<std::string>>();
+  expect_row(encoder->encode_texts(texts).row(0), golden.at("text_embeds_raw").at(0));
 }
 
 TEST(Encoder, GivesNothingForNothing) {
@@ -165,19 +274,16 @@ TEST(Fingerprint, IsThatOfTheFilesAndNotOfTheirPlace) {
 }
 
 TEST(Fingerprint, SeesAChangeInALargeFileWhoseDigestWasKept) {
-  const test::TemporaryFolder data;
-  setenv("PGMMR_DATA_DIR", data.path().c_str(), 1);
   const CopyOfTiny copy;
   const auto large = copy.path() / "model.safetensors";
   write_file(large, std::string(5 << 20, 'a'));
   const std::string before = model_fingerprint(copy.path(), {large});
   EXPECT_EQ(model_fingerprint(copy.path(), {large}), before);
-  EXPECT_FALSE(std::filesystem::is_empty(data.path() / "digests"));
+  EXPECT_FALSE(std::filesystem::is_empty(data_dir() / "digests"));
   const auto date = std::filesystem::last_write_time(large);
   write_file(large, std::string(5 << 20, 'b'));
   std::filesystem::last_write_time(large, date);
   EXPECT_NE(model_fingerprint(copy.path(), {large}), before);
-  unsetenv("PGMMR_DATA_DIR");
 }
 
 TEST(NormaliseRows, ScalesToLengthOneAndRefusesZeroAndInfinity) {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "clip/encoder.h"
 #include "clip/text_tower.h"
@@ -86,6 +87,22 @@ void expect_rows(Matrix embeddings, const nlohmann::json& golden) {
   EXPECT_LE(largest, kTolerance);
 }
 
+double smallest_cosine(const Matrix& embeddings, const nlohmann::json& golden) {
+  double smallest = 1;
+  for (int i = 0; i < embeddings.rows(); ++i) {
+    double ab = 0, aa = 0, bb = 0;
+    for (std::size_t k = 0; k < embeddings.row(i).size(); ++k) {
+      const double a = embeddings.row(i)[k];
+      const double b = golden.at(static_cast<std::size_t>(i)).at(k).get<double>();
+      ab += a * b;
+      aa += a * a;
+      bb += b * b;
+    }
+    smallest = std::min(smallest, ab / std::sqrt(aa * bb));
+  }
+  return smallest;
+}
+
 class FullSize : public testing::TestWithParam<std::size_t> {};
 
 TEST_P(FullSize, EmbeddingsAgreeWithDoublePrecision) {
@@ -111,9 +128,32 @@ TEST_P(FullSize, EmbeddingsAgreeWithDoublePrecision) {
   }
   std::vector<float> pixels;
   for (const std::string picture : goldens.at("images")) append_pixels(picture, pixels);
-  const VisionTower tower(*checkpoint);
-  expect_rows(tower.forward(pixels, static_cast<int>(goldens.at("images").size())),
-              model.at("image_embeds"));
+  const auto pictures = static_cast<int>(goldens.at("images").size());
+  {
+    const VisionTower tower(*checkpoint);
+    expect_rows(tower.forward(pixels, pictures), model.at("image_embeds"));
+  }
+
+  // What is promised of the other precisions where the CPU has them.
+  for (const auto& [precision, least] :
+       {std::pair{Precision::kBf16, 0.9999}, std::pair{Precision::kInt8, 0.9995}}) {
+    try {
+      usable_precision(precision);
+    } catch (const Error&) {
+      continue;
+    }
+    const TextTower words(checkpoint, precision);
+    const double of_texts = smallest_cosine(
+        words.forward(goldens.at("input_ids").get<std::vector<std::vector<std::int32_t>>>()),
+        model.at("text_embeds"));
+    EXPECT_GE(of_texts, least) << name_of(precision);
+    const VisionTower tower(*checkpoint, precision);
+    const double of_pictures =
+        smallest_cosine(tower.forward(pixels, pictures), model.at("image_embeds"));
+    EXPECT_GE(of_pictures, least) << name_of(precision);
+    RecordProperty(std::string(name_of(precision)) + "_texts", std::to_string(of_texts));
+    RecordProperty(std::string(name_of(precision)) + "_pictures", std::to_string(of_pictures));
+  }
 }
 
 std::string model_name(const testing::TestParamInfo<std::size_t>& model) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "nn/row_format.h"
 
 namespace pgmmr {
 namespace {
@@ -22,14 +23,19 @@ int rounded(int rows) {
 
 }  // namespace
 
-TextTower::TextTower(std::shared_ptr<const Checkpoint> checkpoint)
+TextTower::TextTower(std::shared_ptr<const Checkpoint> checkpoint, Precision precision,
+                     WeightPack pack)
+    : TextTower(checkpoint, TowerParts(*checkpoint, precision, std::move(pack))) {}
+
+TextTower::TextTower(std::shared_ptr<const Checkpoint> checkpoint, TowerParts parts)
     : checkpoint_(std::move(checkpoint)),
       config_(checkpoint_->config().text),
       token_embedding_(checkpoint_->tensor("text_model.embeddings.token_embedding.weight")),
-      position_embedding_(checkpoint_->floats("text_model.embeddings.position_embedding.weight")),
-      transformer_(*checkpoint_, "text_model", config_, true),
-      final_norm_(checkpoint_->layer_norm("text_model.final_layer_norm", config_.layer_norm_eps)),
-      projection_(checkpoint_->linear_without_bias("text_projection")) {}
+      position_embedding_(parts.floats("text_model.embeddings.position_embedding.weight")),
+      transformer_(parts, "text_model", config_, true),
+      final_norm_(parts.layer_norm("text_model.final_layer_norm", config_.layer_norm_eps)),
+      projection_(parts.linear_at_an_end("text_projection")),
+      pack_(parts.take_pack()) {}
 
 int TextTower::pooled_position(std::span<const std::int32_t> ids, std::int32_t end_token) {
   const auto found =
@@ -72,8 +78,10 @@ Matrix TextTower::pool(Matrix& x, std::span<const Sequence> sequences, const Tra
   }
   final_norm_.forward(pooled, pooled);
   if (trace) trace("pooler_output", pooled);
+  Activations last;
+  convert(pooled, projection_.input(), last);
   Matrix embeddings;
-  projection_.forward(pooled, embeddings);
+  projection_.forward(last, embeddings);
   return embeddings;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "clip/checkpoint.h"
+#include "clip/tower_parts.h"
 #include "clip/transformer.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
@@ -20,9 +21,13 @@ namespace pgmmr {
 
 class TextTower {
  public:
-  // Copies the weights out of the checkpoint, but for the token embeddings, of which a text needs a
-  // few rows: they stay mapped.
-  explicit TextTower(std::shared_ptr<const Checkpoint> checkpoint);
+  // Takes the weights out of the checkpoint, or out of the pack where it was saved; but for the
+  // token embeddings, of which a text needs a few rows: they stay mapped.
+  //   precision, pack  as of VisionTower
+  explicit TextTower(std::shared_ptr<const Checkpoint> checkpoint,
+                     Precision precision = Precision::kF32, WeightPack pack = {});
+
+  const WeightPack& pack() const { return pack_; }
 
   int dim() const { return projection_.out(); }
   int context_length() const { return config_.max_position_embeddings; }
@@ -43,6 +48,7 @@ class TextTower {
   static int pooled_position(std::span<const std::int32_t> ids, std::int32_t end_token);
 
  private:
+  TextTower(std::shared_ptr<const Checkpoint> checkpoint, TowerParts parts);
   void check(std::span<const std::int32_t> ids) const;
   void embed(std::span<const std::int32_t> ids, int first_row, Matrix& x) const;
   Matrix pool(Matrix& x, std::span<const Sequence> sequences, const Trace& trace) const;
@@ -54,6 +60,7 @@ class TextTower {
   Transformer transformer_;
   LayerNorm final_norm_;
   Linear projection_;
+  WeightPack pack_;  // what the layers point into
 };
 
 }  // namespace pgmmr

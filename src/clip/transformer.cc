@@ -1,17 +1,23 @@
 #include "clip/transformer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "nn/attention.h"
+#include "nn/parallel.h"
+#include "nn/row_format.h"
 
 namespace pgmmr {
 
 struct Transformer::Scratch {
-  Matrix normed, query, key_value, attended, wide;
+  // Between layers; float32, bf16 or int8, as the next layer wants.
+  Activations normed, pooled_normed, query, key_value, attended, wide, converted;
 };
 
 namespace {
+
+constexpr int kHeadsWorthAHelper = 2;
 
 Matrix gather(const Matrix& from, std::span<const Sequence> sequences) {
   Matrix rows(static_cast<int>(sequences.size()), from.cols());
@@ -21,10 +27,17 @@ Matrix gather(const Matrix& from, std::span<const Sequence> sequences) {
   return rows;
 }
 
+// The activations in the form that the layer reads.
+const Activations& input_of(const Linear& layer, const Activations& from, Activations& converted) {
+  if (from.number() == layer.input()) return from;
+  convert(from, layer.input(), converted);
+  return converted;
+}
+
 }  // namespace
 
-Transformer::Transformer(const Checkpoint& checkpoint, const std::string& name,
-                         const TowerConfig& config, bool causal)
+Transformer::Transformer(TowerParts& parts, const std::string& name, const TowerConfig& config,
+                         bool causal)
     : heads_(config.num_attention_heads), causal_(causal) {
   const Epilogue activation =
       config.hidden_act == Activation::kGelu ? Epilogue::kGelu : Epilogue::kQuickGelu;
@@ -33,66 +46,82 @@ Transformer::Transformer(const Checkpoint& checkpoint, const std::string& name,
     const std::string attention = at + "self_attn.";
     // Queries stay apart from keys and values: the last block needs them for one row only.
     blocks_.push_back({
-        .norm1 = checkpoint.layer_norm(at + "layer_norm1", config.layer_norm_eps),
-        .norm2 = checkpoint.layer_norm(at + "layer_norm2", config.layer_norm_eps),
-        .query = checkpoint.linear({attention + "q_proj"}, Epilogue::kStore),
-        .key_value =
-            checkpoint.linear({attention + "k_proj", attention + "v_proj"}, Epilogue::kStore),
-        .out = checkpoint.linear({attention + "out_proj"}, Epilogue::kAdd),
-        .up = checkpoint.linear({at + "mlp.fc1"}, activation),
-        .down = checkpoint.linear({at + "mlp.fc2"}, Epilogue::kAdd),
+        .norm1 = parts.layer_norm(at + "layer_norm1", config.layer_norm_eps),
+        .norm2 = parts.layer_norm(at + "layer_norm2", config.layer_norm_eps),
+        .query = parts.linear({attention + "q_proj"}, Epilogue::kStore),
+        .key_value = parts.linear({attention + "k_proj", attention + "v_proj"}, Epilogue::kStore),
+        .out = parts.linear({attention + "out_proj"}, Epilogue::kAdd),
+        .up = parts.linear({at + "mlp.fc1"}, activation),
+        .down = parts.linear({at + "mlp.fc2"}, Epilogue::kAdd),
     });
   }
 }
 
 void Transformer::feed_forward(const Block& block, Matrix& x, Scratch& scratch) const {
-  block.norm2.forward(x, scratch.normed);
+  block.norm2.forward(x, block.up.input(), scratch.normed);
   block.up.forward(scratch.normed, scratch.wide);
-  block.down.forward(scratch.wide, x);
+  block.down.forward(input_of(block.down, scratch.wide, scratch.converted), x);
+}
+
+// scratch.query and key_value to attended: a row for each row, or for each sequence.
+void Transformer::attend_all(std::span<const Sequence> sequences, bool pooled_only,
+                             Scratch& scratch) const {
+  Activations& attended = scratch.attended;
+  attended.reshape(scratch.query.number(), scratch.query.rows(), scratch.query.cols());
+  if (!pooled_only) {  // rows behind the last sequence must be finite
+    const int used = sequences.back().first + sequences.back().count;
+    if (used < attended.rows()) {
+      std::memset(attended.row<char>(used), 0,
+                  static_cast<std::size_t>(attended.stride() * (attended.rows() - used)));
+    }
+  }
+  const int all_heads = static_cast<int>(sequences.size()) * heads_;
+  for_each_range(all_heads, kHeadsWorthAHelper, [&](int begin, int end) {
+    for (int at = begin; at < end;) {
+      const int i = at / heads_, first_head = at % heads_;
+      const int end_head = std::min(heads_, first_head + end - at);
+      const Sequence& sequence = sequences[static_cast<std::size_t>(i)];
+      AttentionCall call{.queries = &scratch.query,
+                         .keys_values = &scratch.key_value,
+                         .out = &attended,
+                         .first_query = sequence.first,
+                         .query_count = sequence.count,
+                         .first_key = sequence.first,
+                         .key_count = sequence.count,
+                         .heads = heads_,
+                         .causal = causal_};
+      if (pooled_only) {
+        call.first_query = i;
+        call.query_count = 1;
+        call.key_count = causal_ ? sequence.pooled - sequence.first + 1 : sequence.count;
+        call.causal = false;
+      }
+      attend(call, first_head, end_head);
+      at += end_head - first_head;
+    }
+  });
 }
 
 void Transformer::run(const Block& block, Matrix& x, std::span<const Sequence> sequences,
                       Scratch& scratch) const {
-  block.norm1.forward(x, scratch.normed);
+  block.norm1.forward(x, block.query.input(), scratch.normed);
   block.query.forward(scratch.normed, scratch.query);
   block.key_value.forward(scratch.normed, scratch.key_value);
-  // Zero at first, so that rows outside all sequences stay finite.
-  if (scratch.attended.rows() != x.rows()) scratch.attended = Matrix(x.rows(), x.cols());
-  for (const Sequence& sequence : sequences) {
-    attend({.queries = &scratch.query,
-            .keys_values = &scratch.key_value,
-            .out = &scratch.attended,
-            .first_query = sequence.first,
-            .query_count = sequence.count,
-            .first_key = sequence.first,
-            .key_count = sequence.count,
-            .heads = heads_,
-            .causal = causal_});
-  }
-  block.out.forward(scratch.attended, x);
+  attend_all(sequences, false, scratch);
+  block.out.forward(input_of(block.out, scratch.attended, scratch.converted), x);
   feed_forward(block, x, scratch);
 }
 
 // As run, for the pooled rows alone: keys and values of all rows are needed, nothing else is.
 Matrix Transformer::run_pooled(const Block& block, const Matrix& x,
                                std::span<const Sequence> sequences, Scratch& scratch) const {
-  block.norm1.forward(x, scratch.normed);
-  block.key_value.forward(scratch.normed, scratch.key_value);
-  Matrix query, attended(static_cast<int>(sequences.size()), x.cols());
-  block.query.forward(gather(scratch.normed, sequences), query);
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    const Sequence& sequence = sequences[i];
-    attend({.queries = &query,
-            .keys_values = &scratch.key_value,
-            .out = &attended,
-            .first_query = static_cast<int>(i),
-            .query_count = 1,
-            .first_key = sequence.first,
-            .key_count = causal_ ? sequence.pooled - sequence.first + 1 : sequence.count,
-            .heads = heads_});
-  }
   Matrix pooled = gather(x, sequences);
-  block.out.forward(attended, pooled);
+  block.norm1.forward(x, block.key_value.input(), scratch.normed);
+  block.key_value.forward(scratch.normed, scratch.key_value);
+  block.norm1.forward(pooled, block.query.input(), scratch.pooled_normed);
+  block.query.forward(scratch.pooled_normed, scratch.query);
+  attend_all(sequences, true, scratch);
+  block.out.forward(input_of(block.out, scratch.attended, scratch.converted), pooled);
   feed_forward(block, pooled, scratch);
   return pooled;
 }

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "clip/checkpoint.h"
 #include "clip/config.h"
+#include "clip/tower_parts.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/matrix.h"
@@ -33,8 +33,7 @@ using Trace = std::function<void(std::string_view stage, const Matrix& values)>;
 class Transformer {
  public:
   // Weights NAME.encoder.layers.0 and on.
-  Transformer(const Checkpoint& checkpoint, const std::string& name, const TowerConfig& config,
-              bool causal);
+  Transformer(TowerParts& parts, const std::string& name, const TowerConfig& config, bool causal);
 
   // Runs all blocks. Rows that belong to no sequence may hold anything finite.
   //   x        [rows, hidden]; its contents are used up
@@ -49,6 +48,7 @@ class Transformer {
   };
   struct Scratch;
 
+  void attend_all(std::span<const Sequence> sequences, bool pooled_only, Scratch& scratch) const;
   void run(const Block& block, Matrix& x, std::span<const Sequence> sequences,
            Scratch& scratch) const;
   Matrix run_pooled(const Block& block, const Matrix& x, std::span<const Sequence> sequences,

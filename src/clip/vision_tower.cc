@@ -4,20 +4,23 @@
 #include <string>
 
 #include "base/error.h"
+#include "nn/parallel.h"
+#include "nn/row_format.h"
 
 namespace pgmmr {
 
-VisionTower::VisionTower(const Checkpoint& checkpoint)
-    : config_(checkpoint.config().vision),
+VisionTower::VisionTower(TowerParts parts)
+    : config_(parts.config().vision),
       side_(config_.image_size / config_.patch_size),
       tokens_(side_ * side_ + 1),
-      class_embedding_(checkpoint.floats("vision_model.embeddings.class_embedding")),
-      position_embedding_(checkpoint.floats("vision_model.embeddings.position_embedding.weight")),
-      patch_embedding_(checkpoint.linear_without_bias("vision_model.embeddings.patch_embedding")),
-      pre_norm_(checkpoint.layer_norm("vision_model.pre_layrnorm", config_.layer_norm_eps)),
-      post_norm_(checkpoint.layer_norm("vision_model.post_layernorm", config_.layer_norm_eps)),
-      transformer_(checkpoint, "vision_model", config_, false),
-      projection_(checkpoint.linear_without_bias("visual_projection")) {}
+      class_embedding_(parts.floats("vision_model.embeddings.class_embedding")),
+      position_embedding_(parts.floats("vision_model.embeddings.position_embedding.weight")),
+      patch_embedding_(parts.linear_at_an_end("vision_model.embeddings.patch_embedding")),
+      pre_norm_(parts.layer_norm("vision_model.pre_layrnorm", config_.layer_norm_eps)),
+      post_norm_(parts.layer_norm("vision_model.post_layernorm", config_.layer_norm_eps)),
+      transformer_(parts, "vision_model", config_, false),
+      projection_(parts.linear_at_an_end("visual_projection")),
+      pack_(parts.take_pack()) {}
 
 int VisionTower::batch_size() const {
   constexpr int kRows = 400;  // 8 pictures of ViT-B/32, 2 of ViT-B/16, 1 of ViT-L/14
@@ -29,19 +32,24 @@ int VisionTower::batch_size() const {
 Matrix VisionTower::embed(std::span<const float> pixels, int n) const {
   const int size = config_.image_size, patch = config_.patch_size;
   const auto plane = static_cast<std::ptrdiff_t>(size) * size;
-  Matrix patches(n * side_ * side_, 3 * patch * patch);
-  for (int row = 0; row < patches.rows(); ++row) {
-    const int picture = row / (side_ * side_);
-    const int top = row / side_ % side_ * patch, left = row % side_ * patch;
-    float* out = patches.row(row).data();
-    for (int channel = 0; channel < 3; ++channel) {
-      const float* from =
-          pixels.data() + (static_cast<std::ptrdiff_t>(picture) * 3 + channel) * plane;
-      for (int y = top; y < top + patch; ++y, out += patch) {
-        std::copy_n(from + static_cast<std::ptrdiff_t>(y) * size + left, patch, out);
+  Activations patches;
+  patches.reshape(patch_embedding_.input(), n * side_ * side_, 3 * patch * patch);
+  for_each_range(patches.rows(), side_, [&](int begin, int end) {
+    std::vector<float> one(static_cast<std::size_t>(patches.cols()));
+    for (int row = begin; row < end; ++row) {
+      const int picture = row / (side_ * side_);
+      const int top = row / side_ % side_ * patch, left = row % side_ * patch;
+      float* out = one.data();
+      for (int channel = 0; channel < 3; ++channel) {
+        const float* from =
+            pixels.data() + (static_cast<std::ptrdiff_t>(picture) * 3 + channel) * plane;
+        for (int y = top; y < top + patch; ++y, out += patch) {
+          std::copy_n(from + static_cast<std::ptrdiff_t>(y) * size + left, patch, out);
+        }
       }
+      store_row(one.data(), patches, row);
     }
-  }
+  });
   Matrix embedded;
   patch_embedding_.forward(patches, embedded);
 
@@ -79,8 +87,10 @@ Matrix VisionTower::forward(std::span<const float> pixels, int n, const Trace& t
   Matrix pooled = transformer_.forward(x, sequences, trace);
   post_norm_.forward(pooled, pooled);
   if (trace) trace("pooler_output", pooled);
+  Activations last;
+  convert(pooled, projection_.input(), last);
   Matrix embeddings;
-  projection_.forward(pooled, embeddings);
+  projection_.forward(last, embeddings);
   return embeddings;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "clip/checkpoint.h"
+#include "clip/tower_parts.h"
 #include "clip/transformer.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
@@ -17,8 +18,13 @@ namespace pgmmr {
 
 class VisionTower {
  public:
-  // Copies the weights out of the checkpoint.
-  explicit VisionTower(const Checkpoint& checkpoint);
+  // Takes the weights out of the checkpoint, or out of the pack where it was saved.
+  //   precision  one that usable_precision() gave
+  explicit VisionTower(const Checkpoint& checkpoint, Precision precision = Precision::kF32,
+                       WeightPack pack = {})
+      : VisionTower(TowerParts(checkpoint, precision, std::move(pack))) {}
+
+  const WeightPack& pack() const { return pack_; }
 
   int image_size() const { return config_.image_size; }
   int dim() const { return projection_.out(); }
@@ -37,6 +43,8 @@ class VisionTower {
  private:
   Matrix embed(std::span<const float> pixels, int n) const;
 
+  explicit VisionTower(TowerParts parts);
+
   VisionConfig config_;
   int side_, tokens_;  // patches a side; patches and the class token
   std::vector<float> class_embedding_, position_embedding_;
@@ -44,6 +52,7 @@ class VisionTower {
   LayerNorm pre_norm_, post_norm_;
   Transformer transformer_;
   Linear projection_;
+  WeightPack pack_;  // what the layers point into
 };
 
 }  // namespace pgmmr

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "nn/cpu.h"
+#include "nn/tile_attention.h"
 #include "nn/vector.h"
 
 namespace pgmmr {
@@ -69,23 +71,6 @@ PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float*
   }
 }
 
-// e^x for x <= 0, to 2 units in the last place: Cephes expf, x = n ln 2 + r, a polynomial in r.
-PGMMR_INLINE void exponential(Floats& x) {
-  constexpr float kLowest = -87.0f;  // e^x is the smallest normal number a little below
-  const Floats lowest = Floats{} + kLowest;
-  x = x < lowest ? lowest : x;
-  const Ints n = __builtin_convertvector(x * 1.44269504f - 0.5f, Ints);  // rounds towards zero
-  const Floats whole = __builtin_convertvector(n, Floats);
-  const Floats r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  x = p * reinterpret_cast<Floats>((n + 127) << 23);
-}
-
 // Softmax over the first seen of row's padded values times scale; the rest becomes zero.
 PGMMR_INLINE void softmax(float* row, int seen, int padded, float scale) {
   for (int j = seen; j < padded; ++j) row[j] = -INFINITY;
@@ -101,7 +86,7 @@ PGMMR_INLINE void softmax(float* row, int seen, int padded, float scale) {
   for (int j = 0; j < padded; j += kLanes) {
     vector::load(row + j, value);
     value = (value - top) * scale;
-    exponential(value);
+    vector::exponential(value);
     vector::store(value, row + j);
     sums += value;
   }
@@ -156,70 +141,122 @@ float* scratch(std::size_t floats) {
   return kept.data();
 }
 
-void check(const AttentionCall& call) {
+void check(const AttentionCall& call, int first_head, int end_head) {
   const auto within = [](int first, int count, int rows) {
     return first >= 0 && count >= 0 && first <= rows && count <= rows - first;
   };
   const int width = call.queries->cols();
+  const Number number = call.queries->number();
   if (call.heads < 1 || width % call.heads != 0 || call.keys_values->cols() != 2 * width ||
       call.out->cols() != width || call.key_count < 1 ||
       !within(call.first_query, call.query_count, call.queries->rows()) ||
       !within(call.first_query, call.query_count, call.out->rows()) ||
       !within(call.first_key, call.key_count, call.keys_values->rows()) ||
-      (call.causal && call.query_count != call.key_count)) {
-    throw Error(ErrorKind::kInternal, "attention was given matrices of another shape");
+      (call.causal && call.query_count != call.key_count) || number == Number::kInt8 ||
+      call.keys_values->number() != number || call.out->number() != number || first_head < 0 ||
+      end_head > call.heads) {
+    throw Error(ErrorKind::kInternal, "attention was given activations of another shape");
   }
+}
+
+std::size_t size(int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
+
+float widened(float value) { return value; }
+float widened(Bf16 value) { return from_bf16(value); }
+void narrow(float value, float& to) { to = value; }
+void narrow(float value, Bf16& to) { to = to_bf16(value); }
+
+// One head in float32, whatever it is stored as.
+template <typename T>
+void attend_in_float(const AttentionCall& call, int h) {
+  const int width = call.queries->cols();
+  const int head_dim = width / call.heads, column = h * head_dim;
+  const int padded_keys = vector::round_up(call.key_count);
+  const int padded_dim = vector::round_up(head_dim);
+  const std::size_t keys_size = size(head_dim, padded_keys);
+  const std::size_t values_size = size(call.key_count, padded_dim);
+  const std::size_t rows_size = size(call.query_count, head_dim);
+  float* keys =
+      scratch(keys_size + values_size + 2 * rows_size + size(kTile, padded_keys + padded_dim));
+  float* values = keys + keys_size;
+  float* queries = values + values_size;
+  float* out = queries + rows_size;
+  float* scores = out + rows_size;
+  float* result = scores + size(kTile, padded_keys);
+
+  for (int j = 0; j < padded_keys; ++j) {
+    if (j >= call.key_count) {
+      for (int c = 0; c < head_dim; ++c)
+        keys[size(c, padded_keys) + static_cast<std::size_t>(j)] = 0;
+      continue;
+    }
+    const T* row = call.keys_values->row<T>(call.first_key + j);
+    for (int c = 0; c < head_dim; ++c) {
+      keys[size(c, padded_keys) + static_cast<std::size_t>(j)] = widened(row[column + c]);
+    }
+    float* value = values + size(j, padded_dim);
+    for (int c = 0; c < head_dim; ++c) value[c] = widened(row[width + column + c]);
+    std::fill(value + head_dim, value + padded_dim, 0.0f);
+  }
+  for (int i = 0; i < call.query_count; ++i) {
+    const T* row = call.queries->row<T>(call.first_query + i) + column;
+    for (int c = 0; c < head_dim; ++c) {
+      queries[size(i, head_dim) + static_cast<std::size_t>(c)] = widened(row[c]);
+    }
+  }
+  attend_head({.queries = queries,
+               .query_stride = head_dim,
+               .keys = keys,
+               .values = values,
+               .out = out,
+               .out_stride = head_dim,
+               .query_count = call.query_count,
+               .key_count = call.key_count,
+               .head_dim = head_dim,
+               .padded_keys = padded_keys,
+               .padded_dim = padded_dim,
+               .value_stride = padded_dim,
+               .causal = call.causal},
+              scores, result);
+  for (int i = 0; i < call.query_count; ++i) {
+    T* row = call.out->row<T>(call.first_query + i) + column;
+    for (int c = 0; c < head_dim; ++c) {
+      narrow(out[size(i, head_dim) + static_cast<std::size_t>(c)], row[c]);
+    }
+  }
+}
+
+void attend_on_tiles(const AttentionCall& call, int h) {
+  const int width = call.queries->cols();
+  const int head_dim = width / call.heads, column = h * head_dim;
+  const Bf16* keys = call.keys_values->row<Bf16>(call.first_key) + column;
+  tiles::attend({.queries = call.queries->row<Bf16>(call.first_query) + column,
+                 .keys = keys,
+                 .values = keys + width,
+                 .out = call.out->row<Bf16>(call.first_query) + column,
+                 .query_stride = call.queries->stride(),
+                 .key_stride = call.keys_values->stride(),
+                 .out_stride = call.out->stride(),
+                 .query_count = call.query_count,
+                 .key_count = call.key_count,
+                 .dim = head_dim,
+                 .causal = call.causal});
 }
 
 }  // namespace
 
-void attend(const AttentionCall& call) {
-  check(call);
+void attend(const AttentionCall& call, int first_head, int end_head) {
+  check(call, first_head, end_head);
   if (call.query_count == 0) return;
-  const int width = call.queries->cols();
-  const int head_dim = width / call.heads;
-  const int padded_keys = vector::round_up(call.key_count);
-  const int padded_dim = vector::round_up(head_dim);
-  const auto size = [](int a, int b) {
-    return static_cast<std::size_t>(a) * static_cast<std::size_t>(b);
-  };
-  const std::size_t keys_size = size(head_dim, padded_keys);
-  const std::size_t values_size = size(call.key_count, padded_dim);
-  float* keys = scratch(keys_size + values_size + size(kTile, padded_keys + padded_dim));
-  float* values = keys + keys_size;
-  float* scores = values + values_size;
-  float* result = scores + size(kTile, padded_keys);
-
-  for (int h = 0; h < call.heads; ++h) {
-    const int column = h * head_dim;
-    for (int j = 0; j < padded_keys; ++j) {
-      if (j >= call.key_count) {
-        for (int c = 0; c < head_dim; ++c)
-          keys[size(c, padded_keys) + static_cast<std::size_t>(j)] = 0;
-        continue;
-      }
-      const float* row = call.keys_values->row(call.first_key + j).data();
-      for (int c = 0; c < head_dim; ++c) {
-        keys[size(c, padded_keys) + static_cast<std::size_t>(j)] = row[column + c];
-      }
-      float* value = values + size(j, padded_dim);
-      std::copy_n(row + width + column, head_dim, value);
-      std::fill(value + head_dim, value + padded_dim, 0.0f);
+  const bool halves = call.queries->number() == Number::kBf16;
+  for (int h = first_head; h < end_head; ++h) {
+    if (!halves) {
+      attend_in_float<float>(call, h);
+    } else if (cpu().amx) {
+      attend_on_tiles(call, h);
+    } else {
+      attend_in_float<Bf16>(call, h);
     }
-    attend_head({.queries = call.queries->row(call.first_query).data() + column,
-                 .query_stride = width,
-                 .keys = keys,
-                 .values = values,
-                 .out = call.out->row(call.first_query).data() + column,
-                 .out_stride = width,
-                 .query_count = call.query_count,
-                 .key_count = call.key_count,
-                 .head_dim = head_dim,
-                 .padded_keys = padded_keys,
-                 .padded_dim = padded_dim,
-                 .value_stride = padded_dim,
-                 .causal = call.causal},
-                scores, result);
   }
 }
 

@@ -1,8 +1,11 @@
 #include "nn/layer_norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
+#include "nn/parallel.h"
+#include "nn/row_format.h"
 #include "nn/vector.h"
 
 namespace pgmmr {
@@ -10,6 +13,8 @@ namespace {
 
 using vector::Floats;
 using vector::kLanes;
+
+constexpr int kGrain = 8;  // rows worth a helper
 
 // Two passes over a row: the variance as mean of squares less square of mean loses the digits that
 // the tolerance counts on.
@@ -53,12 +58,36 @@ PGMMR_CLONES void normalise(const float* x, int rows, int width, const float* we
 
 }  // namespace
 
-void LayerNorm::forward(const Matrix& x, Matrix& y) const {
+void LayerNorm::forward(const Matrix& x, Number number, Activations& y) const {
+  check(x);
+  y.reshape(number, x.rows(), x.cols());
+  for_each_range(x.rows(), kGrain, [&](int begin, int end) {
+    if (number == Number::kF32) {
+      return normalise(x.row(begin).data(), end - begin, x.cols(), weight.data(), bias.data(), eps,
+                       y.row<float>(begin));
+    }
+    thread_local std::vector<float> row;
+    row.resize(std::max(row.size(), weight.size()));
+    for (int i = begin; i < end; ++i) {
+      normalise(x.row(i).data(), 1, x.cols(), weight.data(), bias.data(), eps, row.data());
+      store_row(row.data(), y, i);
+    }
+  });
+}
+
+void LayerNorm::check(const Matrix& x) const {
   if (weight.size() != static_cast<std::size_t>(x.cols()) || bias.size() != weight.size()) {
     throw Error(ErrorKind::kInternal, "layer normalisation was given rows of another width");
   }
+}
+
+void LayerNorm::forward(const Matrix& x, Matrix& y) const {
+  check(x);
   if (y.rows() != x.rows() || y.cols() != x.cols()) y = Matrix(x.rows(), x.cols());
-  normalise(x.data(), x.rows(), x.cols(), weight.data(), bias.data(), eps, y.data());
+  for_each_range(x.rows(), kGrain, [&](int begin, int end) {
+    normalise(x.row(begin).data(), end - begin, x.cols(), weight.data(), bias.data(), eps,
+              y.row(begin).data());
+  });
 }
 
 }  // namespace pgmmr

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "nn/activations.h"
 #include "nn/matrix.h"
 
 namespace pgmmr {
@@ -14,6 +15,11 @@ struct LayerNorm {
   // y takes x's shape; x and y may be the same.
   //   threads  safe to call at once
   void forward(const Matrix& x, Matrix& y) const;
+  // The same in the form that the next layer reads.
+  void forward(const Matrix& x, Number number, Activations& y) const;
+
+ private:
+  void check(const Matrix& x) const;
 };
 
 }  // namespace pgmmr

@@ -1,207 +1,148 @@
 #include "nn/linear.h"
 
-#include <omp.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <map>
-#include <mutex>
-#include <new>
-#include <oneapi/dnnl/dnnl.hpp>
-#include <shared_mutex>
-#include <string>
-#include <tuple>
+#include <algorithm>
+#include <cmath>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
+#include "nn/cpu.h"
+#include "nn/dequantise.h"
+#include "nn/onednn_product.h"
+#include "nn/parallel.h"
+#include "nn/tile_product.h"
 
 namespace pgmmr {
 namespace {
 
-using dnnl::matmul;
-using dnnl::memory;
-
-constexpr auto kF32 = memory::data_type::f32;
-constexpr auto kPlain = memory::format_tag::ab;  // row-major
-constexpr int kUsualRows = 64;                   // decides the weights' layout
-
-const dnnl::engine& cpu() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
-}
-
-// oneDNN reads the team's size where a primitive is made and where it runs; both are on this
-// thread.
-void stay_on_this_thread() { omp_set_num_threads(1); }
-
-dnnl::stream& stream() {
-  thread_local dnnl::stream one(cpu());
-  return one;
-}
-
-// Page-aligned memory that a thread keeps: a primitive's scratchpad is needed only while it runs.
-void* scratchpad(std::size_t bytes) {
-  struct Free {
-    void operator()(void* p) const noexcept { std::free(p); }
-  };
-  thread_local std::unique_ptr<void, Free> block;
-  thread_local std::size_t size = 0;
-  if (bytes > size) {
-    const std::size_t rounded = (bytes + 4095) / 4096 * 4096;
-    block.reset(std::aligned_alloc(4096, rounded));
-    size = block ? rounded : 0;
-    if (!block) throw std::bad_alloc();
+Number number_of(Precision precision) {
+  switch (precision) {
+    case Precision::kBf16:
+      return Number::kBf16;
+    case Precision::kInt8:
+      return Number::kInt8;
+    default:
+      return Number::kF32;
   }
-  return block.get();
 }
 
-dnnl::primitive_attr attributes(Epilogue epilogue) {
-  dnnl::primitive_attr attr;
-  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // what makes a primitive safe to share
-  attr.set_fpmath_mode(dnnl::fpmath_mode::strict);        // whatever the environment says
-  dnnl::post_ops ops;
-  const auto append = [&](dnnl::algorithm what, float alpha) {
-#if DNNL_VERSION_MAJOR >= 3
-    ops.append_eltwise(what, alpha, 0.0f);
-#else
-    ops.append_eltwise(1.0f, what, alpha, 0.0f);
-#endif
-  };
-  switch (epilogue) {
-    case Epilogue::kStore:
-      break;
-    case Epilogue::kAdd:
-      ops.append_sum(1.0f);
-      break;
-    case Epilogue::kQuickGelu:
-      append(dnnl::algorithm::eltwise_swish, 1.702f);
-      break;
-    case Epilogue::kGelu:
-      append(dnnl::algorithm::eltwise_gelu_erf, 0.0f);
-      break;
-  }
-  attr.set_post_ops(ops);
-  return attr;
-}
-
-struct Shape {
-  int in, out;
-  bool bias;
-  Epilogue epilogue;
-  auto operator<=>(const Shape&) const = default;
-};
-
-matmul::primitive_desc describe(const Shape& shape, int rows, const memory::desc& weights) {
-  const memory::desc x({rows, shape.in}, kF32, kPlain), y({rows, shape.out}, kF32, kPlain);
-  const memory::desc bias =
-      shape.bias ? memory::desc({1, shape.out}, kF32, kPlain) : memory::desc();
-  const dnnl::primitive_attr attr = attributes(shape.epilogue);
-#if DNNL_VERSION_MAJOR >= 3
-  return {cpu(), x, weights, bias, y, attr};
-#else
-  return {matmul::desc(x, weights, bias, y), attr, cpu()};
-#endif
-}
-
-// oneDNN's code for one shape and any number of rows. Layers of one shape share it.
-class Kernel {
- public:
-  explicit Kernel(const Shape& shape)
-      : shape_(shape),
-        weights_(describe(shape, kUsualRows,
-                          memory::desc({shape.in, shape.out}, kF32, memory::format_tag::any))
-                     .weights_desc()) {}
-
-  const memory::desc& weights() const { return weights_; }
-
-  void run(const float* x, int rows, const memory& weights, const memory* bias, float* y) {
-    const Plan& plan = plan_for(rows);
-    memory scratch(plan.desc.scratchpad_desc(), cpu(),
-                   scratchpad(plan.desc.scratchpad_desc().get_size()));
-    std::unordered_map<int, memory> arguments = {
-        {DNNL_ARG_SRC, memory(plan.desc.src_desc(), cpu(), const_cast<float*>(x))},
-        {DNNL_ARG_WEIGHTS, weights},
-        {DNNL_ARG_DST, memory(plan.desc.dst_desc(), cpu(), y)},
-        {DNNL_ARG_SCRATCHPAD, scratch}};
-    if (bias != nullptr) arguments.emplace(DNNL_ARG_BIAS, *bias);
-    plan.primitive.execute(stream(), arguments);
-    stream().wait();
-  }
-
- private:
-  struct Plan {
-    matmul::primitive_desc desc;
-    matmul primitive;
-  };
-
-  const Plan& plan_for(int rows) {
-    {
-      const std::shared_lock lock(mutex_);
-      if (const auto it = plans_.find(rows); it != plans_.end()) return it->second;
+// What an integer of each output stands for: the largest weight is 127. Not finite where a weight
+// is not, so that damage is not rounded away.
+void find_scales(const Linear::Shape& shape, const std::vector<float>& weights,
+                 std::span<float> scales) {
+  const auto in = static_cast<std::size_t>(shape.in);
+  for (std::size_t o = 0; o < scales.size(); ++o) {
+    float largest = 0;
+    for (const float weight : std::span(weights).subspan(o * in, in)) {
+      const float size = std::abs(weight);
+      largest = size > largest || !std::isfinite(size) ? size : largest;
+      if (!std::isfinite(size)) break;
     }
-    // Made outside the lock: two threads may make the same, one of them wins.
-    matmul::primitive_desc desc = describe(shape_, rows, weights_);
-    matmul primitive(desc);
-    const std::unique_lock lock(mutex_);
-    return plans_.try_emplace(rows, Plan{std::move(desc), std::move(primitive)}).first->second;
+    scales[o] = largest / 127;
   }
-
-  const Shape shape_;
-  const memory::desc weights_;
-  std::shared_mutex mutex_;
-  std::map<int, Plan> plans_;  // guarded by mutex_; entries never move or go
-};
-
-std::shared_ptr<Kernel> kernel_for(const Shape& shape) {
-  static std::mutex mutex;
-  static std::map<Shape, std::shared_ptr<Kernel>> kernels;  // guarded by mutex
-  const std::lock_guard lock(mutex);
-  std::shared_ptr<Kernel>& kernel = kernels[shape];
-  if (!kernel) kernel = std::make_shared<Kernel>(shape);
-  return kernel;
 }
 
-[[noreturn]] void rethrow(const dnnl::error& error, const Shape& shape) {
-  throw Error(ErrorKind::kInternal, "multiplying matrices of " + std::to_string(shape.in) + " x " +
-                                        std::to_string(shape.out) +
-                                        " with oneDNN: " + error.what());
+std::vector<std::int8_t> quantised(const Linear::Shape& shape, const std::vector<float>& weights,
+                                   std::span<const float> scales) {
+  std::vector<std::int8_t> integers(weights.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const float scale = scales[i / static_cast<std::size_t>(shape.in)];
+    const bool usable = std::isfinite(scale) && scale > 0;
+    integers[i] = static_cast<std::int8_t>(usable ? std::lround(weights[i] / scale) : 0);
+  }
+  return integers;
 }
+
+// Sums of int8 products that wait for their epilogue, while the weights stay in the cache.
+constexpr int kInt8Rows = 128;
 
 }  // namespace
 
+Number between_layers(Precision precision) {
+  return precision != Precision::kF32 && cpu().bf16 ? Number::kBf16 : Number::kF32;
+}
+
 struct Linear::State {
   Shape shape;
-  std::shared_ptr<Kernel> kernel;
-  memory weights, bias;
+  bool tiles = false;
+  tiles::Layer layer;                             // where tiles multiply
+  std::shared_ptr<OneDnnProduct> floats, halves;  // else: by what they give
+  std::optional<WeightPack> own;
+  std::span<const std::byte> packed;
+  std::span<const float> bias, scales;
+
+  void load(WeightPack& pack, const std::function<Weights()>& read);
 };
 
-Linear::Linear(int in, int out, std::span<const float> weights, std::span<const float> bias,
-               Epilogue epilogue) {
-  if (weights.size() != static_cast<std::size_t>(in) * static_cast<std::size_t>(out) ||
-      (!bias.empty() && bias.size() != static_cast<std::size_t>(out))) {
-    throw Error(ErrorKind::kInternal, "a linear layer's weights do not have its shape");
-  }
-  stay_on_this_thread();
-  const Shape shape{in, out, !bias.empty(), epilogue};
-  try {
-    auto state = std::make_unique<State>();
-    state->shape = shape;
-    state->kernel = kernel_for(shape);
-    memory given(memory::desc({in, out}, kF32, memory::format_tag::ba), cpu(),
-                 const_cast<float*>(weights.data()));
-    state->weights = memory(state->kernel->weights(), cpu());
-    dnnl::reorder(given, state->weights).execute(stream(), given, state->weights);
-    if (!bias.empty()) {
-      memory given_bias(memory::desc({1, out}, kF32, kPlain), cpu(),
-                        const_cast<float*>(bias.data()));
-      state->bias = memory(given_bias.get_desc(), cpu());
-      dnnl::reorder(given_bias, state->bias).execute(stream(), given_bias, state->bias);
+// Where a result goes: one of the two.
+struct Linear::Result {
+  float* floats = nullptr;
+  Activations* between = nullptr;
+};
+
+void Linear::State::load(WeightPack& pack, const std::function<Weights()>& read) {
+  std::optional<Weights> made;
+  const auto weights = [&]() -> const Weights& {
+    if (!made) {
+      made = read();
+      const auto in = static_cast<std::size_t>(shape.in), out = static_cast<std::size_t>(shape.out);
+      if (made->weights.size() != in * out || made->bias.size() != (shape.bias ? out : 0)) {
+        throw Error(ErrorKind::kInternal, "a linear layer's weights do not have its shape");
+      }
     }
-    stream().wait();
-    state_ = std::move(state);
-  } catch (const dnnl::error& error) {
-    rethrow(error, shape);
+    return *made;
+  };
+  const auto out = static_cast<std::size_t>(shape.out);
+  const Number number = number_of(shape.precision);
+  if (shape.bias) {
+    bias = pack.floats(out,
+                       [&](std::span<float> to) { std::ranges::copy(weights().bias, to.begin()); });
   }
+  if (number == Number::kInt8) {
+    scales =
+        pack.floats(out, [&](std::span<float> to) { find_scales(shape, weights().weights, to); });
+  }
+  if (cpu().amx && number != Number::kF32) {
+    tiles = true;
+    layer = {shape.in, shape.out, number, shape.epilogue};
+    packed = pack.part(tiles::packed_bytes(layer), [&](std::span<std::byte> to) {
+      tiles::pack(layer, weights().weights.data(), scales.data(), to.data());
+    });
+    return;
+  }
+  const bool int8 = number == Number::kInt8;
+  OneDnnProduct::Shape product{
+      shape.in, shape.out,   shape.bias && !int8, int8 ? Epilogue::kStore : shape.epilogue,
+      number,   Number::kF32};
+  floats = OneDnnProduct::of(product);
+  if (number == Number::kBf16 && shape.epilogue != Epilogue::kAdd) {
+    product.result = Number::kBf16;
+    halves = OneDnnProduct::of(product);
+    if (halves->packed_bytes() != floats->packed_bytes()) {
+      throw Error(ErrorKind::kInternal, "oneDNN lays out weights by what the result is stored as");
+    }
+  }
+  packed = pack.part(floats->packed_bytes(), [&](std::span<std::byte> to) {
+    if (int8) {
+      floats->pack(quantised(shape, weights().weights, scales).data(), to.data());
+    } else {
+      floats->pack(weights().weights.data(), to.data());
+    }
+  });
+}
+
+Linear::Linear(const Shape& shape, WeightPack& pack, const std::function<Weights()>& read) {
+  auto state = std::make_unique<State>();
+  state->shape = shape;
+  state->load(pack, read);
+  state_ = std::move(state);
+}
+
+Linear::Linear(const Shape& shape, const Weights& weights) {
+  auto state = std::make_unique<State>();
+  state->shape = shape;
+  state->load(state->own.emplace(), [&] { return weights; });
+  state_ = std::move(state);
 }
 
 Linear::Linear(Linear&&) noexcept = default;
@@ -210,24 +151,75 @@ Linear::~Linear() = default;
 
 int Linear::in() const { return state_->shape.in; }
 int Linear::out() const { return state_->shape.out; }
+Number Linear::input() const { return number_of(state_->shape.precision); }
 
-void Linear::forward(const float* x, int rows, float* y) const {
-  if (rows == 0) return;
-  stay_on_this_thread();
-  try {
-    state_->kernel->run(x, rows, state_->weights, state_->shape.bias ? &state_->bias : nullptr, y);
-  } catch (const dnnl::error& error) {
-    rethrow(error, state_->shape);
+void Linear::run(const Activations& x, const Result& y) const {
+  const State& state = *state_;
+  const bool halves = y.between != nullptr && y.between->number() == Number::kBf16;
+  float* floats = y.between != nullptr && !halves ? y.between->row<float>(0) : y.floats;
+  if (state.tiles) {
+    tiles::Call call{.packed = state.packed.data(),
+                     .bias = state.bias.empty() ? nullptr : state.bias.data(),
+                     .scales = state.scales.data(),
+                     .x = &x};
+    if (halves) {
+      call.halves = y.between->row<Bf16>(0);
+      call.result_stride = y.between->stride();
+    } else {
+      call.floats = floats;
+      call.result_stride = static_cast<std::ptrdiff_t>(sizeof(float)) * out();
+    }
+    return tiles::multiply(state.layer, call);
   }
+  const auto offset = [&](int row) { return static_cast<std::ptrdiff_t>(row) * out(); };
+  if (input() != Number::kInt8) {
+    // oneDNN is a little slower on few rows, and so is a part: a helper must be worth it.
+    for_each_range(x.rows(), 12, [&](int begin, int end) {
+      if (halves) {
+        state.halves->run(x.row<char>(begin), end - begin, state.packed.data(), state.bias.data(),
+                          y.between->row<Bf16>(begin));
+      } else {
+        state.floats->run(x.row<char>(begin), end - begin, state.packed.data(), state.bias.data(),
+                          floats + offset(begin));
+      }
+    });
+    return;
+  }
+  for_each_range(x.rows(), 12, [&](int begin, int end) {
+    thread_local std::vector<std::int32_t> sums;
+    for (int row = begin; row < end; row += kInt8Rows) {
+      const int rows = std::min(kInt8Rows, end - row);
+      sums.resize(std::max(sums.size(), static_cast<std::size_t>(offset(rows))));
+      state.floats->run(x.row<char>(row), rows, state.packed.data(), nullptr, sums.data());
+      for (int i = 0; i < rows; ++i) {
+        const Int8Sums from{sums.data() + offset(i), x.scales()[row + i], state.scales.data(),
+                            state.bias.empty() ? nullptr : state.bias.data(), out()};
+        if (halves) {
+          dequantise(from, state.shape.epilogue, y.between->row<Bf16>(row + i));
+        } else {
+          dequantise(from, state.shape.epilogue, floats + offset(row + i));
+        }
+      }
+    }
+  });
 }
 
-void Linear::forward(const Matrix& x, Matrix& y) const {
+void Linear::forward(const Activations& x, Matrix& y) const {
   const bool fits = y.rows() == x.rows() && y.cols() == out();
-  if (x.cols() != in() || (state_->shape.epilogue == Epilogue::kAdd && !fits)) {
+  const bool adds = state_->shape.epilogue == Epilogue::kAdd;
+  if (x.cols() != in() || x.number() != input() || (adds && !fits)) {
     throw Error(ErrorKind::kInternal, "a linear layer was given matrices of another shape");
   }
   if (!fits) y = Matrix(x.rows(), out());
-  forward(x.data(), x.rows(), y.data());
+  if (x.rows() > 0) run(x, {.floats = y.data()});
+}
+
+void Linear::forward(const Activations& x, Activations& y) const {
+  if (x.cols() != in() || x.number() != input() || state_->shape.epilogue == Epilogue::kAdd) {
+    throw Error(ErrorKind::kInternal, "a linear layer was given activations of another shape");
+  }
+  y.reshape(between_layers(state_->shape.precision), x.rows(), out());
+  if (x.rows() > 0) run(x, {.between = &y});
 }
 
 }  // namespace pgmmr

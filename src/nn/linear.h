@@ -1,53 +1,71 @@
-// y = activation(x W^T + b) on oneDNN's matmul, in float32.
+// y = activation(x W^T + b): the layers that nearly all time goes to, in each precision.
 //
-// The one place that talks to oneDNN, and the one that knows its versions apart (2.6 in Debian
-// 12, 3.x later). Weights are laid out once as the primitive asks. A call runs on the calling
-// thread alone: oneDNN's OpenMP team spins and loses a factor of a hundred beside other busy
-// threads, so whoever has many rows brings many threads. Proven against plain::linear on random
-// shapes, odd ones included.
+// float32 is oneDNN's matmul. bf16 and int8 are oneDNN's too on AVX-512, and our own kernel on
+// AMX's tiles. In bf16, W and x are rounded to it and sums are float32. In int8, each output of W
+// has a scale (its largest weight becomes 127) and so has each row of x, and sums are exact
+// integers; bias, activation and addition are float32 in all of them. A call runs on the calling
+// thread, with helpers where it has them (nn/parallel.h). Proven against plain::linear on random
+// shapes, odd ones included, at every instruction set that this machine can be limited to.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
+#include "nn/activations.h"
+#include "nn/epilogue.h"
 #include "nn/matrix.h"
+#include "nn/precision.h"
+#include "nn/weight_pack.h"
 
 namespace pgmmr {
 
-// What happens to x W^T + b.
-enum class Epilogue {
-  kStore,      // y = it
-  kAdd,        // y += it
-  kQuickGelu,  // y = it * sigmoid(1.702 * it)
-  kGelu,       // y = it * (1 + erf(it / sqrt(2))) / 2
-};
+// The form that activations have between layers of a precision: what attention and the activation
+// functions give.
+Number between_layers(Precision precision);
 
 class Linear {
  public:
-  // The weights are copied; nothing outside is kept.
-  //   weights  [out, in], row-major, as torch.nn.Linear stores them
-  //   bias     [out], or empty for none
-  Linear(int in, int out, std::span<const float> weights, std::span<const float> bias,
-         Epilogue epilogue);
+  struct Shape {
+    int in = 0, out = 0;
+    bool bias = true;
+    Epilogue epilogue = Epilogue::kStore;
+    Precision precision = Precision::kF32;  // one that usable_precision() gave
+  };
+  struct Weights {
+    std::vector<float> weights;  // [out, in], row-major, as torch.nn.Linear stores them
+    std::vector<float> bias;     // [out], or empty for none
+  };
+
+  // Takes its parts from the pack, which must outlive it; `read` is called where they have to be
+  // made.
+  //   throws  Error{kInternal} where what was read has another shape; what the pack throws
+  Linear(const Shape& shape, WeightPack& pack, const std::function<Weights()>& read);
+  // Keeps its own.
+  Linear(const Shape& shape, const Weights& weights);
   Linear(Linear&&) noexcept;
   Linear& operator=(Linear&&) noexcept;
   ~Linear();
 
   int in() const;
   int out() const;
+  Number input() const;  // the form of x
 
-  //   x        [rows, in]
-  //   y        [rows, out]; must not overlap x
+  //   x        [rows, in] in the form of input()
+  //   y        takes the shape it needs: [rows, out], as a matrix unless it is added to, or in the
+  //            form between_layers, which nothing is added to
+  //   throws   Error{kInternal} where shapes or forms do not fit
   //   threads  safe to call at once
-  //   speed    the first call with a new number of rows prepares code for it, about a millisecond
-  void forward(const float* x, int rows, float* y) const;
-
-  // The same for whole matrices; y takes the shape it needs unless it is added to.
-  //   throws  Error{kInternal} where the shapes do not fit
-  void forward(const Matrix& x, Matrix& y) const;
+  //   speed    the first call with a new number of rows may prepare code for it, about a
+  //   millisecond
+  void forward(const Activations& x, Matrix& y) const;
+  void forward(const Activations& x, Activations& y) const;
 
  private:
   struct State;
+  struct Result;
+  void run(const Activations& x, const Result& y) const;
   std::unique_ptr<const State> state_;
 };
 

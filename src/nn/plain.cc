@@ -26,6 +26,34 @@ Matrix linear(const Matrix& x, std::span<const float> weights, std::span<const f
   return y;
 }
 
+float round_to_bf16(float x) {
+  // 8 bits of precision: what is left after scaling the value to 128 .. 256 and rounding it.
+  int exponent = 0;
+  const float fraction = std::frexp(x, &exponent);
+  return std::ldexp(std::nearbyint(fraction * 256), exponent - 8);
+}
+
+Matrix round_to_bf16(const Matrix& x) {
+  Matrix y = x;
+  for (int i = 0; i < y.rows(); ++i) {
+    for (float& value : y.row(i)) value = round_to_bf16(value);
+  }
+  return y;
+}
+
+Matrix round_to_int8(const Matrix& x) {
+  Matrix y = x;
+  for (int i = 0; i < y.rows(); ++i) {
+    float largest = 0;
+    for (const float value : y.row(i)) largest = std::max(largest, std::abs(value));
+    if (largest == 0) continue;
+    for (float& value : y.row(i)) {
+      value = std::nearbyint(value * (127 / largest)) * (largest / 127);
+    }
+  }
+  return y;
+}
+
 Matrix layer_norm(const Matrix& x, std::span<const float> weight, std::span<const float> bias,
                   double eps) {
   Matrix y(x.rows(), x.cols());

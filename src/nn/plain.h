@@ -16,6 +16,13 @@ double gelu(double x);
 Matrix linear(const Matrix& x, std::span<const float> weights, std::span<const float> bias,
               int out);
 
+// Each value rounded to the nearest bfloat16, ties to even.
+Matrix round_to_bf16(const Matrix& x);
+float round_to_bf16(float x);
+
+// Each row's values rounded to multiples of a 127th of its largest magnitude.
+Matrix round_to_int8(const Matrix& x);
+
 Matrix layer_norm(const Matrix& x, std::span<const float> weight, std::span<const float> bias,
                   double eps);
 

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "nn/activations.h"
+
 // Sanitizers instrument the resolver that picks a clone, which runs before they are ready; clang
 // builds only the fuzzers.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
@@ -25,13 +27,60 @@ namespace pgmmr::vector {
 constexpr int kLanes = 16;
 typedef float Floats __attribute__((vector_size(64)));
 typedef std::int32_t Ints __attribute__((vector_size(64)));
+typedef std::uint16_t Halves __attribute__((vector_size(32)));
+typedef std::int8_t Bytes __attribute__((vector_size(16)));
 typedef float UnalignedFloats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef std::uint16_t UnalignedHalves __attribute__((vector_size(32), aligned(2), may_alias));
+typedef std::int32_t UnalignedInts __attribute__((vector_size(64), aligned(4), may_alias));
+typedef std::int8_t UnalignedBytes __attribute__((vector_size(16), aligned(1), may_alias));
 
 PGMMR_INLINE void load(const float* from, Floats& to) {
   to = *reinterpret_cast<const UnalignedFloats*>(from);
 }
 PGMMR_INLINE void store(const Floats& from, float* to) {
   *reinterpret_cast<UnalignedFloats*>(to) = from;
+}
+
+PGMMR_INLINE void load(const std::int32_t* from, Floats& to) {
+  to = __builtin_convertvector(*reinterpret_cast<const UnalignedInts*>(from), Floats);
+}
+
+// bfloat16 is the upper half of a float32; narrowing rounds to the nearest, ties to even, and keeps
+// NaN a NaN.
+PGMMR_INLINE void load(const Bf16* from, Floats& to) {
+  const Halves halves = *reinterpret_cast<const UnalignedHalves*>(from);
+  to = reinterpret_cast<Floats>(__builtin_convertvector(halves, Ints) << 16);
+}
+PGMMR_INLINE void store(const Floats& from, Bf16* to) {
+  const Ints bits = reinterpret_cast<Ints>(from);
+  const Ints rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  const Ints kept = from == from ? rounded : (bits >> 16) | 0x40;
+  *reinterpret_cast<UnalignedHalves*>(to) = __builtin_convertvector(kept, Halves);
+}
+
+// The nearest integers of -127 .. 127.
+PGMMR_INLINE void store(const Floats& from, std::int8_t* to) {
+  // The sum's last bits are the integer: its unit in the last place is 1.
+  const Floats shifted = from + 0x1.8p23f;
+  *reinterpret_cast<UnalignedBytes*>(to) =
+      __builtin_convertvector(reinterpret_cast<Ints>(shifted), Bytes);
+}
+
+// e^x for x <= 0, to 2 units in the last place: Cephes expf, x = n ln 2 + r, a polynomial in r.
+PGMMR_INLINE void exponential(Floats& x) {
+  constexpr float kLowest = -87.0f;  // e^x is the smallest normal number a little below
+  const Floats lowest = Floats{} + kLowest;
+  x = x < lowest ? lowest : x;
+  const Ints n = __builtin_convertvector(x * 1.44269504f - 0.5f, Ints);  // rounds towards zero
+  const Floats whole = __builtin_convertvector(n, Floats);
+  const Floats r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  x = p * reinterpret_cast<Floats>((n + 127) << 23);
 }
 
 constexpr int round_up(int n) { return (n + kLanes - 1) / kLanes * kLanes; }

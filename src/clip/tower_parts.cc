@@ -1,0 +1,52 @@
+#include "clip/tower_parts.h"
+
+#include "nn/cpu.h"
+
+namespace pgmmr {
+
+Linear TowerParts::linear(const std::vector<std::string>& names, Epilogue epilogue) {
+  Linear::Shape shape;
+  shape.in = static_cast<int>(checkpoint_.tensor(names.front() + ".weight").shape[1]);
+  shape.epilogue = epilogue;
+  shape.precision = precision_;
+  for (const std::string& name : names) {
+    shape.out += static_cast<int>(checkpoint_.tensor(name + ".weight").shape[0]);
+  }
+  return {shape, pack_, [&] {
+            Linear::Weights all;
+            for (const std::string& name : names) {
+              const std::vector<float> more = checkpoint_.floats(name + ".weight");
+              const std::vector<float> more_bias = checkpoint_.floats(name + ".bias");
+              all.weights.insert(all.weights.end(), more.begin(), more.end());
+              all.bias.insert(all.bias.end(), more_bias.begin(), more_bias.end());
+            }
+            return all;
+          }};
+}
+
+Linear TowerParts::linear_at_an_end(const std::string& name) {
+  const Tensor& tensor = checkpoint_.tensor(name + ".weight");
+  Linear::Shape shape;
+  shape.out = static_cast<int>(tensor.shape[0]);
+  shape.in = static_cast<int>(static_cast<std::int64_t>(tensor.count()) / tensor.shape[0]);
+  shape.bias = false;
+  shape.precision = precision_ != Precision::kInt8 ? precision_
+                    : cpu().bf16                   ? Precision::kBf16
+                                                   : Precision::kF32;
+  return {shape, pack_, [&] {
+            return Linear::Weights{.weights = checkpoint_.floats(name + ".weight"), .bias = {}};
+          }};
+}
+
+LayerNorm TowerParts::layer_norm(const std::string& name, float eps) {
+  return {.weight = floats(name + ".weight"), .bias = floats(name + ".bias"), .eps = eps};
+}
+
+std::vector<float> TowerParts::floats(const std::string& name) {
+  const Tensor& tensor = checkpoint_.tensor(name);
+  const auto values = pack_.floats(
+      tensor.count(), [&](std::span<float> to) { copy_floats(tensor, 0, to.size(), to.data()); });
+  return {values.begin(), values.end()};
+}
+
+}  // namespace pgmmr

@@ -1,0 +1,44 @@
+// A tower's layers by their names in the checkpoint: made from it, or taken from a saved pack.
+//
+// The towers ask in a fixed order, which is the order of the parts in a pack.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "clip/checkpoint.h"
+#include "nn/layer_norm.h"
+#include "nn/linear.h"
+#include "nn/precision.h"
+#include "nn/weight_pack.h"
+
+namespace pgmmr {
+
+class TowerParts {
+ public:
+  //   precision  of the layers; one that usable_precision() gave
+  TowerParts(const Checkpoint& checkpoint, Precision precision, WeightPack pack)
+      : checkpoint_(checkpoint), precision_(precision), pack_(std::move(pack)) {}
+
+  // Whoever takes the layers takes this, too: they point into it, and not into the checkpoint.
+  WeightPack take_pack() { return std::move(pack_); }
+
+  const ClipConfig& config() const { return checkpoint_.config(); }
+
+  // NAME.weight and NAME.bias of a layer; several names are put one under the other as one layer.
+  Linear linear(const std::vector<std::string>& names, Epilogue epilogue);
+  // NAME.weight alone, [out, in], or [out, ...] with the rest taken as one dimension. For the
+  // layers at both ends of a tower, which are a hundredth of the work: never less than bf16.
+  Linear linear_at_an_end(const std::string& name);
+  LayerNorm layer_norm(const std::string& name, float eps);
+  std::vector<float> floats(const std::string& name);
+
+ private:
+  const Checkpoint& checkpoint_;
+  Precision precision_;
+  WeightPack pack_;
+};
+
+}  // namespace pgmmr

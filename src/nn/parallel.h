@@ -1,0 +1,34 @@
+// One call's work on several cores, for whoever has a single query and an idle machine.
+//
+// A small pool of ours instead of OpenMP's team: a region's work is cut into parts that whoever is
+// free takes next, so a helper that the machine needs for something else costs the part it has
+// in hand and no more, and helpers sleep between calls.
+#pragma once
+
+#include <functional>
+
+namespace pgmmr {
+
+// While it lives, for_each_range on this thread may use helpers, at most threads - 1 of them. The
+// pool helps one call at a time: where it is taken, or threads is 1, this thread works alone.
+class Helpers {
+ public:
+  explicit Helpers(int threads);
+  ~Helpers();
+  Helpers(const Helpers&) = delete;
+  Helpers& operator=(const Helpers&) = delete;
+
+ private:
+  bool taken_ = false;
+};
+
+// Calls work(begin, end) for ranges that make up 0 .. count - 1, each of `grain` or more but the
+// last; returns when all are done. Alone, it is one call on the whole range.
+//   work    called on several threads at once; a range within a range runs alone
+//   throws  what work threw first, once all have returned
+void for_each_range(int count, int grain, const std::function<void(int begin, int end)>& work);
+
+// How many threads for_each_range will use here.
+int helping_threads();
+
+}  // namespace pgmmr

@@ -1,0 +1,93 @@
+#include "nn/row_format.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "nn/plain.h"
+#include "nn/random_matrix_test.h"
+
+namespace pgmmr {
+namespace {
+
+Matrix read_back(const Activations& from) {
+  Matrix matrix(from.rows(), from.cols());
+  for (int i = 0; i < from.rows(); ++i) {
+    for (int k = 0; k < from.cols(); ++k) {
+      float& value = matrix.row(i)[static_cast<std::size_t>(k)];
+      if (from.number() == Number::kF32) value = from.row<float>(i)[k];
+      if (from.number() == Number::kBf16) value = from_bf16(from.row<Bf16>(i)[k]);
+      if (from.number() == Number::kInt8) {
+        value = static_cast<float>(from.row<std::int8_t>(i)[k]) * from.scales()[i];
+      }
+    }
+  }
+  return matrix;
+}
+
+TEST(RowFormat, RoundsToBf16AsThePlainVersion) {
+  std::mt19937 random(1);
+  for (int cols = 1; cols < 90; cols += 7) {
+    const Matrix x = test::random_matrix(5, cols, random, 100);
+    Activations y;
+    convert(x, Number::kBf16, y);
+    EXPECT_EQ(test::largest_difference(read_back(y), plain::round_to_bf16(x)), 0) << cols;
+  }
+}
+
+// Half-way between two bfloat16 values, 1 + 2^-8 and 1 + 3 * 2^-8 go to the even ones.
+TEST(RowFormat, RoundsTiesToEven) {
+  EXPECT_EQ(from_bf16(to_bf16(1.00390625f)), 1.0f);
+  EXPECT_EQ(from_bf16(to_bf16(1.01171875f)), 1.015625f);
+  EXPECT_EQ(from_bf16(to_bf16(-1.00390625f)), -1.0f);
+  EXPECT_TRUE(std::isnan(from_bf16(to_bf16(std::numeric_limits<float>::quiet_NaN()))));
+  EXPECT_TRUE(std::isnan(from_bf16(to_bf16(std::bit_cast<float>(0x7FFFFFFFu)))));
+  EXPECT_TRUE(std::isinf(from_bf16(to_bf16(std::numeric_limits<float>::infinity()))));
+}
+
+TEST(RowFormat, ScalesInt8ByTheRowsLargestMagnitude) {
+  std::mt19937 random(2);
+  for (int cols = 1; cols < 90; cols += 7) {
+    const Matrix x = test::random_matrix(5, cols, random, 3);
+    Activations y;
+    convert(x, Number::kInt8, y);
+    const Matrix back = read_back(y);
+    for (int i = 0; i < x.rows(); ++i) {
+      float largest = 0;
+      for (const float value : x.row(i)) largest = std::max(largest, std::abs(value));
+      EXPECT_FLOAT_EQ(y.scales()[i], largest / 127);
+      for (std::size_t k = 0; k < x.row(i).size(); ++k) {
+        EXPECT_NEAR(back.row(i)[k], x.row(i)[k], largest / 127 * 0.501f);
+      }
+    }
+  }
+}
+
+TEST(RowFormat, KeepsZeroRowsZeroAndDamageVisible) {
+  Matrix x(3, 20);
+  x.row(1)[17] = std::numeric_limits<float>::quiet_NaN();
+  x.row(2)[3] = -std::numeric_limits<float>::infinity();
+  Activations y;
+  convert(x, Number::kInt8, y);
+  EXPECT_EQ(y.scales()[0], 0);
+  EXPECT_EQ(y.row<std::int8_t>(0)[7], 0);
+  EXPECT_FALSE(std::isfinite(y.scales()[1]));
+  EXPECT_FALSE(std::isfinite(y.scales()[2]));
+}
+
+TEST(RowFormat, IsReadBackAsItWasStored) {
+  std::mt19937 random(3);
+  const Matrix x = test::random_matrix(3, 35, random);
+  for (const Number number : {Number::kF32, Number::kBf16}) {
+    Activations y;
+    convert(x, number, y);
+    Matrix back(3, 35);
+    for (int i = 0; i < 3; ++i) load_row(y, i, back.row(i).data());
+    EXPECT_EQ(test::largest_difference(back, read_back(y)), 0);
+  }
+}
+
+}  // namespace
+}  // namespace pgmmr
