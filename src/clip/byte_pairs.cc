@@ -1,5 +1,6 @@
 #include "clip/byte_pairs.h"
 
+#include <algorithm>
 #include <bit>
 #include <queue>
 
@@ -34,6 +35,18 @@ BytePairs::BytePairs(const Symbols& symbols, const std::vector<Merge>& merges)
     const auto& [left, right, result] = merges[rank];
     targets_[slot_of(left, right)] = {left, right, static_cast<std::int32_t>(rank), result};
   }
+}
+
+std::vector<BytePairs::Merge> BytePairs::merges() const {
+  std::vector<Target> used;
+  for (const Target& target : targets_) {
+    if (target.left != kNone) used.push_back(target);
+  }
+  std::ranges::sort(used, {}, &Target::rank);
+  std::vector<Merge> merges;
+  merges.reserve(used.size());
+  for (const Target& target : used) merges.push_back({target.left, target.right, target.result});
+  return merges;
 }
 
 // The pair's slot, or the empty one where it belongs. The multiplier is 2^64 / golden ratio

@@ -28,6 +28,10 @@ class BytePairs {
   // The rank of a merge is its place in the list; where a pair comes twice the later place counts.
   BytePairs(const Symbols& symbols, const std::vector<Merge>& merges);
 
+  const Symbols& symbols() const { return symbols_; }
+  // What it can be made from again: the merges by rank.
+  std::vector<Merge> merges() const;
+
   // Appends the ids of one piece to ids; nothing for an empty piece.
   void append(std::string_view piece, std::vector<std::int32_t>& ids) const;
 

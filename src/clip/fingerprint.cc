@@ -14,7 +14,7 @@ namespace pgmmr {
 namespace {
 
 // Files this small are read at once rather than looked up.
-constexpr std::uintmax_t kSmall = 4 << 20;
+constexpr std::uintmax_t kSmall = 128 << 10;
 
 // What must be the same for a kept digest to be believed: path, device, inode, size, times. The
 // time of change of status can't be set back by a program that rewrites a file and its date.
@@ -32,7 +32,9 @@ bool is_digest(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::string digest_of(const std::filesystem::path& path) {
+}  // namespace
+
+std::string file_digest(const std::filesystem::path& path) {
   std::error_code code;
   if (std::filesystem::file_size(path, code) <= kSmall && !code) return sha256_hex_of_file(path);
   const std::string before = identity(path);
@@ -58,8 +60,6 @@ std::string digest_of(const std::filesystem::path& path) {
   return digest;
 }
 
-}  // namespace
-
 std::string model_fingerprint(const std::filesystem::path& folder,
                               const std::vector<std::filesystem::path>& weight_files) {
   std::map<std::string, std::filesystem::path> files;  // by name: the order is part of the digest
@@ -74,7 +74,7 @@ std::string model_fingerprint(const std::filesystem::path& folder,
   }
   for (const auto& path : weight_files) files[path.filename().string()] = path;
   std::string all;
-  for (const auto& [name, path] : files) all += name + '\0' + digest_of(path) + '\n';
+  for (const auto& [name, path] : files) all += name + '\0' + file_digest(path) + '\n';
   return sha256_hex(all);
 }
 

@@ -11,6 +11,10 @@
 
 namespace pgmmr {
 
+// SHA-256, 64 hex digits, of a file's bytes; of a large file as it was kept.
+//   throws  Error{kNotFound, kUnavailable}
+std::string file_digest(const std::filesystem::path& path);
+
 // SHA-256, 64 hex digits, over the names and SHA-256 digests of config.json,
 // preprocessor_config.json where there is one, tokenizer.json or else vocab.json and merges.txt,
 // and weight_files.

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "clip/fingerprint.h"
 #include "clip/text_normaliser.h"
 #include "clip/text_pieces.h"
+#include "clip/tokenizer_cache.h"
 #include "clip/tokenizer_file.h"
 
 namespace pgmmr {
@@ -16,6 +19,14 @@ namespace {
 
 // OpenAI's tokenizer.json has 2.2 MB.
 constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
+
+// A small vocabulary is parsed as fast as it is found.
+bool worth_keeping(const std::filesystem::path& file) {
+  constexpr std::uintmax_t kSmall = 256 << 10;
+  std::error_code code;
+  const auto size = std::filesystem::file_size(file, code);
+  return !code && size > kSmall;
+}
 
 // The tokens that are looked for in raw text, or those looked for in normalised text; the latter
 // are normalised themselves.
@@ -62,7 +73,13 @@ Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::load(const std::filesystem::path& folder) {
   const auto all = folder / "tokenizer.json";
-  if (std::filesystem::exists(all)) return parse(read_file(all, kMaxFileBytes), all.string());
+  if (std::filesystem::exists(all)) {
+    const auto read = [&] {
+      return parse_tokenizer_json(read_file(all, kMaxFileBytes), all.string());
+    };
+    return Tokenizer(std::make_unique<Tables>(
+        worth_keeping(all) ? cached_tokenizer(file_digest(all), read) : read()));
+  }
 
   const auto vocab = folder / "vocab.json";
   const auto merges = folder / "merges.txt";
@@ -75,9 +92,14 @@ Tokenizer Tokenizer::load(const std::filesystem::path& folder) {
     throw Error(ErrorKind::kNotFound, folder.string() + ": reading the tokenizer: " + missing +
                                           " missing, expected them or tokenizer.json");
   }
+  const auto read = [&] {
+    return parse_vocabulary(read_file(vocab, kMaxFileBytes), vocab.string(),
+                            read_file(merges, kMaxFileBytes), merges.string());
+  };
   return Tokenizer(std::make_unique<Tables>(
-      parse_vocabulary(read_file(vocab, kMaxFileBytes), vocab.string(),
-                       read_file(merges, kMaxFileBytes), merges.string())));
+      worth_keeping(vocab)
+          ? cached_tokenizer(sha256_hex(file_digest(vocab) + file_digest(merges)), read)
+          : read()));
 }
 
 Tokenizer Tokenizer::parse(std::string_view tokenizer_json, const std::string& file_name) {
