@@ -16,9 +16,13 @@ namespace {
 // Files this small are read at once rather than looked up.
 constexpr std::uintmax_t kSmall = 128 << 10;
 
-// What must be the same for a kept digest to be believed: path, device, inode, size, times. The
-// time of change of status can't be set back by a program that rewrites a file and its date.
-std::string identity(const std::filesystem::path& path) {
+bool is_digest(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string file_identity(const std::filesystem::path& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) {
     throw Error(ErrorKind::kNotFound, path.string() + ": cannot be read");
@@ -28,16 +32,10 @@ std::string identity(const std::filesystem::path& path) {
                      status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
 }
 
-bool is_digest(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-}  // namespace
-
 std::string file_digest(const std::filesystem::path& path) {
   std::error_code code;
   if (std::filesystem::file_size(path, code) <= kSmall && !code) return sha256_hex_of_file(path);
-  const std::string before = identity(path);
+  const std::string before = file_identity(path);
   std::filesystem::path kept;
   try {
     kept = data_dir() / "digests" / sha256_hex(std::filesystem::canonical(path).string());
@@ -50,7 +48,7 @@ std::string file_digest(const std::filesystem::path& path) {
   }
   const std::string digest = sha256_hex_of_file(path);
   try {
-    if (!kept.empty() && identity(path) == before) {
+    if (!kept.empty() && file_identity(path) == before) {
       std::filesystem::create_directories(kept.parent_path(), code);
       write_file(kept, before + digest);
     }

@@ -11,6 +11,12 @@
 
 namespace pgmmr {
 
+// What must be the same for something known of a file to be believed again: path, device, inode,
+// size, times. The time of change of status can't be set back by a program that rewrites a file and
+// its date.
+//   throws  Error{kNotFound}
+std::string file_identity(const std::filesystem::path& path);
+
 // SHA-256, 64 hex digits, of a file's bytes; of a large file as it was kept.
 //   throws  Error{kNotFound, kUnavailable}
 std::string file_digest(const std::filesystem::path& path);

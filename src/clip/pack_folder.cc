@@ -5,7 +5,9 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/settings.h"
+#include "clip/fingerprint.h"
 #include "nn/cpu.h"
 
 namespace pgmmr {
@@ -33,9 +35,27 @@ PackFolder::PackFolder(const std::optional<std::filesystem::path>& folder,
 std::optional<WeightPack> PackFolder::find() const {
   if (file_.empty()) return std::nullopt;
   try {
-    return WeightPack(file_, key_);
+    const std::string identity = file_identity(file_);
+    if (identity == checked_identity()) return WeightPack(file_, key_, WeightPack::Check::kHead);
+    WeightPack pack(file_, key_, WeightPack::Check::kAll);
+    try {
+      write_file(stamp(), identity);
+    } catch (const Error&) {
+      // Then it is checked again each time.
+    }
+    return pack;
   } catch (const Error&) {
     return std::nullopt;
+  }
+}
+
+std::filesystem::path PackFolder::stamp() const { return file_.string() + ".checked"; }
+
+std::string PackFolder::checked_identity() const {
+  try {
+    return read_file(stamp(), 64 << 10);
+  } catch (const Error&) {
+    return "";
   }
 }
 

@@ -3,6 +3,9 @@
 // A file's name says which model, tower, precision and instructions it is for, so that what an
 // update makes stale is replaced; the key inside says all of it exactly, with the versions of the
 // libraries that laid it out. Losing the folder costs the time to make it again.
+//
+// A file is summed up before it is used, which takes as long as a text's embedding; what came out
+// is believed as long as the file's identity stays the same, as with digests (clip/fingerprint.h).
 #pragma once
 
 #include <filesystem>
@@ -29,6 +32,9 @@ class PackFolder {
   void keep(const WeightPack& pack) const;
 
  private:
+  std::filesystem::path stamp() const;  // holds the identity of a file that was found whole
+  std::string checked_identity() const;
+
   std::filesystem::path file_;  // empty without a folder
   std::string key_;
 };

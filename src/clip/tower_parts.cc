@@ -5,10 +5,20 @@
 namespace pgmmr {
 
 Linear TowerParts::linear(const std::vector<std::string>& names, Epilogue epilogue) {
+  return layer(names, epilogue, precision_);
+}
+
+Linear TowerParts::linear_after_attention(const std::string& name, Epilogue epilogue) {
+  const bool halves = precision_ == Precision::kInt8 && cpu().bf16;
+  return layer({name}, epilogue, halves ? Precision::kBf16 : precision_);
+}
+
+Linear TowerParts::layer(const std::vector<std::string>& names, Epilogue epilogue,
+                         Precision precision) {
   Linear::Shape shape;
   shape.in = static_cast<int>(checkpoint_.tensor(names.front() + ".weight").shape[1]);
   shape.epilogue = epilogue;
-  shape.precision = precision_;
+  shape.precision = precision;
   for (const std::string& name : names) {
     shape.out += static_cast<int>(checkpoint_.tensor(name + ".weight").shape[0]);
   }

@@ -23,10 +23,13 @@ class WeightPack {
   // Empty: every part will be made.
   WeightPack() = default;
 
-  // A saved pack.
-  //   throws  Error{kNotFound} without a file; kCorrupt where it is damaged (its checksum covers
-  //           all of it) or was made from another key
-  WeightPack(const std::filesystem::path& path, const std::string& key);
+  // A saved pack. Its checksum covers all of it, at the speed of memory; whoever knows that the
+  // file has not changed since it was checked has only its head checked.
+  enum class Check { kAll, kHead };
+  //   throws  Error{kNotFound} without a file; kCorrupt where it is damaged or was made from
+  //   another
+  //           key
+  WeightPack(const std::filesystem::path& path, const std::string& key, Check check = Check::kAll);
 
   // The next part, which begins on a cache line and stays where it is as long as this object or one
   // it was moved to. A part that is not there yet is zero and given to `make`.
