@@ -12,12 +12,10 @@
 #include <cstdint>
 
 #if defined(__clang__)
-// clang-format off: clang takes one literal only
-#define PGMMR_AMX_BEGIN                                                                    \
-  _Pragma(                                                                                 \
-      "clang attribute "                                                                   \
-      "push(__attribute__((target(\"amx-tile,amx-bf16,amx-int8,avx512f,avx512bw,avx512dq," \
-      "avx512vl,avx512bf16,fma\"))), apply_to = function)")
+// clang takes one literal only.
+// clang-format off
+#define PGMMR_AMX_BEGIN \
+  _Pragma("clang attribute push(__attribute__((target(\"amx-tile,amx-bf16,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma\"))), apply_to = function)")
 // clang-format on
 #define PGMMR_AMX_END _Pragma("clang attribute pop")
 #else
