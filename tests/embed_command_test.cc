@@ -152,9 +152,12 @@ TEST(EmbedCommand, SaysWhatIsWrongWithItsArguments) {
   EXPECT_EQ(embed({"text"}).exit_code, 2);
   EXPECT_EQ(embed({"image"}).exit_code, 2);
   EXPECT_EQ(embed({"text", "red", "--precision", "f8"}).exit_code, 2);
-  const auto precise = embed({"text", "red", "--precision", "int8"});
+  const auto precise =
+      test::run({test::program(), "embed", "text", "red", "--precision", "int8", "--model", tiny()},
+                {"ONEDNN_MAX_CPU_ISA=AVX2"});
   EXPECT_EQ(precise.exit_code, 1);
   EXPECT_THAT(precise.err, HasSubstr("int8"));
+  EXPECT_THAT(precise.err, HasSubstr("VNNI"));
   const auto missing = embed({"image", "/nonexistent.png", tiny() / "picture.png"});
   EXPECT_EQ(missing.exit_code, 3);
   EXPECT_THAT(missing.err, HasSubstr("/nonexistent.png"));

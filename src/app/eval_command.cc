@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <map>
+#include <thread>
 
 #include "app/command.h"
 #include "app/evaluation_format.h"
@@ -26,6 +27,7 @@ const std::map<std::string, std::optional<RankingMode>> kModes = {
 struct Arguments {
   std::string collection, queries, model;
   std::string mode = "all", format = "table";
+  Precision precision = Precision::kAuto;
   EvaluationPlan plan;
 };
 
@@ -61,8 +63,10 @@ void run(const Arguments& arguments) {
   const Collection collection = get_collection(connection, arguments.collection);
   std::unique_ptr<Encoder> encoder;
   if (needs_encoder(collection, plan)) {
-    encoder = arguments.model.empty() ? load_model(collection.model_id, collection.model_revision)
-                                      : load_model(arguments.model);
+    const EncoderOptions options{.precision = arguments.precision,
+                                 .threads = static_cast<int>(std::thread::hardware_concurrency()),
+                                 .pack_folder = {}};
+    encoder = load_model_of(collection, arguments.model, options);
   }
   const Evaluation evaluation = run_plan(connection, collection, encoder.get(), plan);
   const std::string text = written(collection, plan, evaluation, arguments.format);
@@ -99,6 +103,7 @@ void add_eval_command(CLI::App& app, int& exit_code) {
   command->add_option("--format", arguments->format)
       ->check(CLI::IsMember({"table", "json", "csv"}));
   command->add_option("--model", arguments->model, "Default: the collection's");
+  add_precision_option(*command, arguments->precision);
   command->callback([arguments, &exit_code] {
     (void)exit_code;
     run(*arguments);

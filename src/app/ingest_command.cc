@@ -36,7 +36,7 @@ std::unique_ptr<Encoder> encoder_for(const Arguments& arguments, const std::stri
   Connection connection(url);
   migrate(connection);
   const auto collection = find_collection(connection, arguments.collection);
-  return collection ? load_model(collection->model_id, collection->model_revision, options)
+  return collection ? load_model_of(*collection, "", options)
                     : load_model(default_model(), "", options);
 }
 

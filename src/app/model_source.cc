@@ -106,6 +106,12 @@ std::unique_ptr<Encoder> load_model(const std::string& model, const std::string&
   return load_encoder(source.folder, source.id, source.revision, options);
 }
 
+std::unique_ptr<Encoder> load_model_of(const Collection& collection, const std::string& instead,
+                                       const EncoderOptions& options) {
+  return instead.empty() ? load_model(collection.model_id, collection.model_revision, options)
+                         : load_model(instead, "", options);
+}
+
 void add_precision_option(CLI::App& command, Precision& precision) {
   command
       .add_option_function<std::string>(

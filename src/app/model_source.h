@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "clip/encoder.h"
 #include "hub/hub.h"
+#include "store/collection.h"
 
 namespace pgmmr {
 
@@ -24,6 +25,10 @@ struct ModelSource {
 ModelSource find_model(const std::string& model, const std::string& revision = "");
 std::unique_ptr<Encoder> load_model(const std::string& model, const std::string& revision,
                                     const EncoderOptions& options);
+
+// The model whose embeddings the collection holds, or the one named instead where that isn't empty.
+std::unique_ptr<Encoder> load_model_of(const Collection& collection, const std::string& instead,
+                                       const EncoderOptions& options);
 
 // --precision of a command that embeds; the name is checked when arguments are read.
 void add_precision_option(CLI::App& command, Precision& precision);

@@ -139,9 +139,7 @@ void run(const Arguments& arguments) {
     const EncoderOptions options{.precision = arguments.precision,
                                  .threads = static_cast<int>(std::thread::hardware_concurrency()),
                                  .pack_folder = {}};
-    encoder = arguments.model.empty()
-                  ? load_model(collection.model_id, collection.model_revision, options)
-                  : load_model(arguments.model, "", options);
+    encoder = load_model_of(collection, arguments.model, options);
   }
   const SearchResult result = search(connection, collection, encoder.get(), query);
   print_hits(collection, result, query, arguments.format);

@@ -62,7 +62,7 @@ class Batch {
   Batch(std::span<const VectorQuery> queries, std::size_t first, std::size_t count, int dim)
       : first_(first),
         values_(flat(queries.subspan(first, count), dim)),
-        product_(dim, static_cast<int>(count), values_, {}, Epilogue::kStore),
+        product_({.in = dim, .out = static_cast<int>(count), .bias = false}, {values_, {}}),
         right_(count),
         other_(count) {}
 
@@ -71,18 +71,20 @@ class Batch {
     const auto rows = block.keys.size();
     const auto dim = static_cast<std::size_t>(product_.in());
     const auto count = right_.size();
-    scores_.resize(rows * count);
-    product_.forward(block.embeddings.data(), static_cast<int>(rows), scores_.data());
+    embeddings_.reshape(Number::kF32, static_cast<int>(rows), product_.in());
+    std::ranges::copy(block.embeddings, embeddings_.row<float>(0));
+    product_.forward(embeddings_, scores_);
     std::vector<Part> parts(count);
     for (std::size_t row = 0; row < rows; ++row) {
       std::ranges::fill(parts, Part::kOther);
       mark(parts, right[row], Part::kRight);
       mark(parts, excluded[row], Part::kExcluded);
       const std::span embedding(block.embeddings.data() + row * dim, dim);
+      const auto scores = scores_.row(static_cast<int>(row));
       for (std::size_t q = 0; q < count; ++q) {
         if (parts[q] == Part::kExcluded) continue;
         Largest& best = parts[q] == Part::kRight ? right_[q] : other_[q];
-        if (scores_[row * count + q] < best.floor()) continue;
+        if (scores[q] < best.floor()) continue;
         best.add(dot(std::span<const float>(values_).subspan(q * dim, dim), embedding));
       }
     }
@@ -116,7 +118,8 @@ class Batch {
   std::vector<float> values_;
   Linear product_;
   std::vector<Largest> right_, other_;
-  std::vector<float> scores_;
+  Activations embeddings_;
+  Matrix scores_;
 };
 
 }  // namespace
