@@ -166,8 +166,8 @@ Picture cut(const Picture& picture, const Rectangle& crop) {
 }
 
 // Columns first .. first + columns - 1 of rows begin .. end - 1, resized to `width` wide.
-Picture horizontal_pass(const Picture& picture, int begin, int end, int width, Filter filter,
-                        int first, int columns) {
+Picture horizontal_pass(const ResizeKernels& kernels, const Picture& picture, int begin, int end,
+                        int width, Filter filter, int first, int columns) {
   Picture out(columns, end - begin);
   const std::size_t offset = static_cast<std::size_t>(begin) * row_bytes(picture);
   // Very wide input: the weights of all columns together would outgrow the picture.
@@ -177,10 +177,10 @@ Picture horizontal_pass(const Picture& picture, int begin, int end, int width, F
   const int step = static_cast<int>(std::clamp(kWeightsAtOnce / taps, 1.0, 1.0 * columns));
   for (int done = 0; done < columns; done += step) {
     const int now = std::min(step, columns - done);
-    resize_kernels().horizontal(
-        picture.rgb.data() + offset, picture.rgb.size() - offset, row_bytes(picture),
-        out.rgb.data() + std::size_t{3} * static_cast<std::size_t>(done), row_bytes(out),
-        end - begin, taps_of(filter, picture.width, width, first + done, now));
+    kernels.horizontal(picture.rgb.data() + offset, picture.rgb.size() - offset, row_bytes(picture),
+                       out.rgb.data() + std::size_t{3} * static_cast<std::size_t>(done),
+                       row_bytes(out), end - begin,
+                       taps_of(filter, picture.width, width, first + done, now));
   }
   return out;
 }
@@ -189,12 +189,17 @@ Picture horizontal_pass(const Picture& picture, int begin, int end, int width, F
 
 Picture resize(const Picture& picture, int width, int height, Filter filter,
                const Rectangle& crop) {
+  return resize_with(resize_kernels(), picture, width, height, filter, crop);
+}
+
+Picture resize_with(const ResizeKernels& kernels, const Picture& picture, int width, int height,
+                    Filter filter, const Rectangle& crop) {
   check(picture, width, height, filter, crop);
   if (width == picture.width && height == picture.height) return cut(picture, crop);
   if (filter == Filter::kNearest) return resize_nearest(picture, width, height, crop);
   if (height == picture.height) {
-    return horizontal_pass(picture, crop.top, crop.top + crop.height, width, filter, crop.left,
-                           crop.width);
+    return horizontal_pass(kernels, picture, crop.top, crop.top + crop.height, width, filter,
+                           crop.left, crop.width);
   }
 
   Taps rows = taps_of(filter, picture.height, height, crop.top, crop.height);
@@ -211,16 +216,16 @@ Picture resize(const Picture& picture, int width, int height, Filter filter,
     from = picture.rgb.data() + static_cast<std::size_t>(begin) * stride +
            std::size_t{3} * static_cast<std::size_t>(crop.left);
   } else {
-    narrow = horizontal_pass(picture, begin, end, width, filter, crop.left, crop.width);
+    narrow = horizontal_pass(kernels, picture, begin, end, width, filter, crop.left, crop.width);
     stride = row_bytes(narrow);
     from = narrow.rgb.data();
   }
   Picture out(crop.width, crop.height);
   for (std::size_t y = 0; y < rows.ranges.size(); ++y) {
     const auto& range = rows.ranges[y];
-    resize_kernels().vertical(from + static_cast<std::size_t>(range.first - begin) * stride, stride,
-                              rows.weights.data() + range.offset, range.count,
-                              out.rgb.data() + y * row_bytes(out), row_bytes(out));
+    kernels.vertical(from + static_cast<std::size_t>(range.first - begin) * stride, stride,
+                     rows.weights.data() + range.offset, range.count,
+                     out.rgb.data() + y * row_bytes(out), row_bytes(out));
   }
   return out;
 }

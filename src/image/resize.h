@@ -28,6 +28,11 @@ Picture resize(const Picture& picture, int width, int height, Filter filter, con
 // The whole of it.
 Picture resize(const Picture& picture, int width, int height, Filter filter = Filter::kBicubic);
 
+// resize() with the inner loops of another CPU than this one, for tests and benchmarks.
+struct ResizeKernels;
+Picture resize_with(const ResizeKernels& kernels, const Picture& picture, int width, int height,
+                    Filter filter, const Rectangle& crop);
+
 // The plain version, scalar and unfused: the specification that resize() is tested against.
 Picture resize_plain(const Picture& picture, int width, int height, Filter filter);
 

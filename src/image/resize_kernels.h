@@ -1,7 +1,8 @@
 // The inner loops of resize(): rows of 8-bit RGB times 22-bit integer weights, clamped to 8 bits.
 //
-// Each loop exists twice, for AVX2 and for any CPU; the choice is made once, at run time. Both give
-// the same bytes as resize_plain(): the sums are exact integers, so their order doesn't matter.
+// Each loop exists for any CPU, in a shape that compilers turn into vectors, and twice by hand for
+// x86; the choice is made once, at run time. All give the same bytes as resize_plain(): the sums
+// are exact integers, so their order doesn't matter.
 #pragma once
 
 #include <cstddef>
@@ -35,13 +36,19 @@ using VerticalPass = void (*)(const std::uint8_t* in, std::size_t in_stride,
                               std::size_t row_bytes);
 
 struct ResizeKernels {
+  const char* name;
   HorizontalPass horizontal;
   VerticalPass vertical;
 };
 
 ResizeKernels portable_resize_kernels();
+ResizeKernels avx2_resize_kernels();    // x86-64 only
+ResizeKernels avx512_resize_kernels();  // x86-64 only; VBMI and VNNI as well
 
-// The best that this CPU can run.
+// All that this CPU can run, the slowest first.
+std::vector<ResizeKernels> usable_resize_kernels();
+
+// The last of them.
 const ResizeKernels& resize_kernels();
 
 }  // namespace pgmmr

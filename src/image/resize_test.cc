@@ -94,39 +94,56 @@ TEST(Resize, EqualsThePlainVersionOnExtremeShapes) {
   }
 }
 
-// The kernels for any CPU, on a machine that would choose better ones.
+// Those of lesser CPUs too, on a machine that would choose better ones.
 TEST(Resize, KernelsOfEveryCpuAgree) {
   std::mt19937 random(3);
-  const ResizeKernels portable = portable_resize_kernels(), chosen = resize_kernels();
-  for (int round = 0; round < 50; ++round) {
-    const Picture picture = noise(draw(random, 1, 60), draw(random, 1, 9), random);
-    const auto stride = static_cast<std::size_t>(picture.width) * 3;
-    Taps taps;
-    for (int i = 0; i < 5; ++i) {
-      const int first = draw(random, 0, picture.width - 1);
-      const int count = draw(random, 1, picture.width - first);
-      taps.ranges.push_back({first, count, taps.weights.size()});
-      for (int j = 0; j < count; ++j) {
-        taps.weights.push_back(draw(random, -(1 << 20), 1 << 22) / count);
+  const ResizeKernels portable = portable_resize_kernels();
+  for (const ResizeKernels& kernels : usable_resize_kernels()) {
+    SCOPED_TRACE(kernels.name);
+    for (int round = 0; round < 100; ++round) {
+      const Picture picture =
+          noise(draw(random, 1, round % 3 == 0 ? 200 : 20), draw(random, 1, 40), random);
+      const auto stride = static_cast<std::size_t>(picture.width) * 3;
+      Taps taps;
+      for (int i = 0; i < 37; ++i) {
+        const int first = draw(random, 0, picture.width - 1);
+        const int count = draw(random, 1, picture.width - first);
+        taps.ranges.push_back({first, count, taps.weights.size()});
+        for (int j = 0; j < count; ++j) {
+          taps.weights.push_back(draw(random, -(1 << 20), 5 << 20) / count);
+        }
       }
-    }
-    Picture one(5, picture.height), other(5, picture.height);
-    portable.horizontal(picture.rgb.data(), picture.rgb.size(), stride, one.rgb.data(), 15,
-                        picture.height, taps);
-    chosen.horizontal(picture.rgb.data(), picture.rgb.size(), stride, other.rgb.data(), 15,
-                      picture.height, taps);
-    ASSERT_EQ(one.rgb, other.rgb);
+      Picture one(37, picture.height), other(37, picture.height);
+      portable.horizontal(picture.rgb.data(), picture.rgb.size(), stride, one.rgb.data(), 37 * 3,
+                          picture.height, taps);
+      kernels.horizontal(picture.rgb.data(), picture.rgb.size(), stride, other.rgb.data(), 37 * 3,
+                         picture.height, taps);
+      ASSERT_EQ(one.rgb, other.rgb);
 
-    std::vector<std::int32_t> weights;
-    for (int y = 0; y < picture.height; ++y) {
-      weights.push_back(draw(random, -(1 << 20), 1 << 22) / picture.height);
+      std::vector<std::int32_t> weights;
+      for (int y = 0; y < picture.height; ++y) {
+        weights.push_back(draw(random, -(1 << 20), 5 << 20) / picture.height);
+      }
+      std::vector<std::uint8_t> upper(stride), lower(stride);
+      portable.vertical(picture.rgb.data(), stride, weights.data(), picture.height, upper.data(),
+                        stride);
+      kernels.vertical(picture.rgb.data(), stride, weights.data(), picture.height, lower.data(),
+                       stride);
+      ASSERT_EQ(upper, lower);
     }
-    std::vector<std::uint8_t> upper(stride), lower(stride);
-    portable.vertical(picture.rgb.data(), stride, weights.data(), picture.height, upper.data(),
-                      stride);
-    chosen.vertical(picture.rgb.data(), stride, weights.data(), picture.height, lower.data(),
-                    stride);
-    ASSERT_EQ(upper, lower);
+  }
+}
+
+// Against the specification itself, at a photo's ratio, with the loops of every CPU.
+TEST(Resize, KernelsOfEveryCpuGiveThePlainVersionsBytes) {
+  std::mt19937 random(6);
+  const Picture picture = noise(640, 45, random);
+  const Picture plain = resize_plain(picture, 47, 45, Filter::kBicubic);
+  ASSERT_EQ(resize(picture, 47, 45).rgb, plain.rgb);
+  for (const ResizeKernels& kernels : usable_resize_kernels()) {
+    EXPECT_EQ(resize_with(kernels, picture, 47, 11, Filter::kBicubic, {0, 0, 47, 11}).rgb,
+              resize_plain(picture, 47, 11, Filter::kBicubic).rgb)
+        << kernels.name;
   }
 }
 
