@@ -8,8 +8,10 @@
 
 #include "base/error.h"
 #include "image/bmp.h"
+#include "image/cmyk.h"
 #include "image/format.h"
 #include "image/gif_frame.h"
+#include "image/jpeg.h"
 #include "image/limits.h"
 #include "image/vips_library.h"
 
@@ -93,12 +95,6 @@ enum class Samples {
   kGrayClip,  // 16-bit gray, of which Pillow keeps what fits into 8 bits
 };
 
-// Pillow's cmyk2rgb (Convert.c), its MULDIV255 written out.
-std::uint8_t cmyk(int ink, int paper) {
-  const int t = ink * paper + 128;
-  return static_cast<std::uint8_t>(paper - (((t >> 8) + t) >> 8));
-}
-
 template <typename T>
 std::uint8_t to_8_bits(T value) {
   if constexpr (sizeof(T) == 1) return value;
@@ -123,8 +119,9 @@ void convert_row(const T* from, int bands, Samples samples, int width, std::uint
         for (int i = 0; i < 3; ++i) to[i] = to_8_bits(from[i]);
         break;
       case Samples::kCmyk: {
-        const int paper = 255 - to_8_bits(from[3]);
-        for (int i = 0; i < 3; ++i) to[i] = cmyk(to_8_bits(from[i]), paper);
+        const std::array inks{to_8_bits(from[0]), to_8_bits(from[1]), to_8_bits(from[2]),
+                              to_8_bits(from[3])};
+        cmyk_to_rgb(inks.data(), to);
         break;
       }
     }
@@ -170,7 +167,7 @@ Picture read_pixels(VipsImageHandle image, bool clip_gray, const Source& source)
   if (!region) source.refuse();
   Picture picture(width, height);
   const auto row_bytes = static_cast<std::size_t>(width) * 3;
-  constexpr int kStrip = 16;  // a multiple of JPEG's 8 and 16 line blocks
+  constexpr int kStrip = 16;
   for (int top = 0; top < height; top += kStrip) {
     const VipsRect strip{0, top, width, std::min(kStrip, height - top)};
     if (vips_region_prepare(region.get(), &strip) != 0) source.refuse();
@@ -197,8 +194,6 @@ int load(const void* bytes, size_t size, VipsImage** out) {
 
 Loader loader(Format format) {
   switch (format) {
-    case Format::kJpeg:
-      return load<vips_jpegload_buffer>;
     case Format::kPng:
       return load<vips_pngload_buffer>;
     case Format::kWebp:
@@ -270,6 +265,8 @@ Picture turned(Picture picture, int orientation) {
   if (swap ? flip_x : flip_y) next_row = -next_row;
   // Tiles, because a swapped walk through a large picture misses the cache at each pixel.
   constexpr int kTile = 32;
+  out.whole_width = swap ? picture.whole_height : picture.whole_width;
+  out.whole_height = swap ? picture.whole_width : picture.whole_height;
   for (int y0 = 0; y0 < out.height; y0 += kTile) {
     for (int x0 = 0; x0 < out.width; x0 += kTile) {
       for (int y = y0; y < std::min(y0 + kTile, out.height); ++y) {
@@ -300,6 +297,11 @@ Picture decode_picture(std::string_view bytes, const std::string& name,
       throw Error(ErrorKind::kUnsupported,
                   name + ": recognised as " + match.name +
                       ", which is not supported; JPEG, PNG, WebP, GIF, BMP or TIFF expected");
+    case Format::kJpeg: {
+      JpegPicture jpeg = decode_jpeg(bytes, name, options.max_pixels, options.enough_edge);
+      if (options.orientation == Orientation::kIgnore) return std::move(jpeg.picture);
+      return turned(std::move(jpeg.picture), jpeg.orientation);
+    }
     case Format::kBmp:
       return decode_bmp(bytes, name, options.max_pixels);
     case Format::kGif:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "image/encode.h"
 #include "support/places.h"
 
 namespace pgmmr {
@@ -68,6 +70,138 @@ TEST(Decode, LeavesTheStoredSamplesWhereOrientationIsIgnored) {
   for (int orientation = 2; orientation <= 8; ++orientation) {
     const std::string name = "orientation" + std::to_string(orientation) + ".png";
     EXPECT_EQ(decode_file(folder / name, Orientation::kIgnore).rgb, upright.rgb) << name;
+  }
+}
+
+std::string with_exif(const std::string& jpeg, const std::string& tiff) {
+  const std::string payload = std::string("Exif\0\0", 6) + tiff;
+  const std::size_t length = payload.size() + 2;
+  std::string segment = "\xFF\xE1";
+  segment += static_cast<char>(length >> 8);
+  segment += static_cast<char>(length & 0xFF);
+  return jpeg.substr(0, 2) + segment + payload + jpeg.substr(2);
+}
+
+// EXIF 2.3 with TIFF 6.0's directory, one entry, as both byte orders write it; 6 says that the top
+// of what people see is the right side of what is stored.
+TEST(Decode, TurnsAJpegAsItsExifSegmentSays) {
+  using namespace std::string_literals;
+  const std::string jpeg = read_file(test::test_data() / "images/rgb.jpg");
+  const Picture stored = decode_picture(jpeg, "stored");
+  const std::string little = "II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"s;
+  const std::string big = "MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"s;
+  for (const std::string& tiff : {little, big}) {
+    const Picture seen = decode_picture(with_exif(jpeg, tiff), "turned");
+    ASSERT_EQ(seen.width, stored.height);
+    ASSERT_EQ(seen.height, stored.width);
+    for (int y = 0; y < seen.height; ++y) {
+      for (int x = 0; x < seen.width; ++x) {
+        const auto at = static_cast<std::size_t>(y * seen.width + x) * 3;
+        const auto from = static_cast<std::size_t>((stored.height - 1 - x) * stored.width + y) * 3;
+        ASSERT_EQ(seen.rgb[at], stored.rgb[from]) << x << ", " << y;
+      }
+    }
+  }
+  // What is cut off or makes no sense leaves the picture as it lies.
+  for (std::size_t length = 0; length < little.size() - 4; ++length) {
+    EXPECT_EQ(decode_picture(with_exif(jpeg, little.substr(0, length)), "cut").rgb, stored.rgb);
+  }
+  std::string far = little;
+  far[7] = '\x7F';
+  EXPECT_EQ(decode_picture(with_exif(jpeg, far), "far").rgb, stored.rgb);
+}
+
+// Slow waves of different lengths: every reduction should show them, and none is symmetric.
+Picture waves(int width, int height) {
+  Picture picture(width, height);
+  std::uint8_t* to = picture.rgb.data();
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x, to += 3) {
+      to[0] = static_cast<std::uint8_t>(128 + 100 * std::sin(x * 0.031 + y * 0.017));
+      to[1] = static_cast<std::uint8_t>(128 + 100 * std::sin(x * 0.011 - y * 0.023));
+      to[2] = static_cast<std::uint8_t>(255 * x / width);
+    }
+  }
+  return picture;
+}
+
+TEST(Decode, ReadsALargeJpegAtTheFractionThatIsEnough) {
+  const std::string jpeg = encode_thumbnail(waves(803, 605), 803, 95);
+  struct Case {
+    int enough_edge, width, height;
+  };
+  for (const auto& [enough_edge, width, height] :
+       {Case{0, 803, 605}, Case{303, 402, 303}, Case{304, 803, 605}, Case{152, 201, 152},
+        Case{153, 402, 303}, Case{76, 101, 76}, Case{1, 101, 76}}) {
+    DecodeOptions options;
+    options.enough_edge = enough_edge;
+    const Picture picture = decode_picture(jpeg, "waves", options);
+    EXPECT_EQ(picture.width, width) << enough_edge;
+    EXPECT_EQ(picture.height, height) << enough_edge;
+    EXPECT_EQ(picture.whole_width, width == 803 ? 0 : 803);
+    EXPECT_EQ(picture.whole_height, width == 803 ? 0 : 605);
+  }
+}
+
+// A reduced pixel is the mean of those it stands for, as far as a JPEG's rounding goes.
+TEST(Decode, AReducedJpegShowsTheMeansOfTheWholeOne) {
+  const std::string jpeg = encode_thumbnail(waves(800, 600), 800, 95);
+  const Picture whole = decode_picture(jpeg, "waves");
+  for (const int reduction : {2, 4, 8}) {
+    DecodeOptions options;
+    options.enough_edge = 600 / reduction;
+    const Picture small = decode_picture(jpeg, "waves", options);
+    ASSERT_EQ(small.height, 600 / reduction);
+    double worst = 0;
+    for (int y = 0; y < small.height; ++y) {
+      for (int i = 0; i < small.width * 3; ++i) {
+        double sum = 0;
+        for (int dy = 0; dy < reduction; ++dy) {
+          for (int dx = 0; dx < reduction; ++dx) {
+            sum += whole.rgb[static_cast<std::size_t>((y * reduction + dy) * whole.width +
+                                                      i / 3 * reduction + dx) *
+                                 3 +
+                             static_cast<std::size_t>(i % 3)];
+          }
+        }
+        const double mean = sum / (reduction * reduction);
+        worst = std::max(
+            worst, std::abs(mean - small.rgb[static_cast<std::size_t>(y * small.width * 3 + i)]));
+      }
+    }
+    EXPECT_LT(worst, 4) << "at 1/" << reduction;
+  }
+}
+
+TEST(Decode, TurnsAReducedJpegWithItsWholeShape) {
+  using namespace std::string_literals;
+  const std::string jpeg =
+      with_exif(encode_thumbnail(waves(800, 600), 800, 95),
+                "II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"s);
+  DecodeOptions options;
+  options.enough_edge = 150;
+  const Picture picture = decode_picture(jpeg, "turned", options);
+  EXPECT_EQ(picture.width, 150);
+  EXPECT_EQ(picture.height, 200);
+  EXPECT_EQ(picture.whole_width, 600);
+  EXPECT_EQ(picture.whole_height, 800);
+}
+
+// Scans without end are how a small progressive file keeps a decoder busy.
+TEST(Decode, RefusesAJpegOfTooManyScans) {
+  const std::string jpeg = read_file(test::test_data() / "images/progressive.jpg");
+  // The last scan again and again: from its SOS marker (T.81, B.2.3) to the end marker.
+  const std::size_t scan = jpeg.rfind("\xFF\xDA");
+  ASSERT_NE(scan, std::string::npos);
+  const std::string last = jpeg.substr(scan, jpeg.size() - 2 - scan);
+  std::string long_one = jpeg.substr(0, jpeg.size() - 2);
+  for (int i = 0; i < 200; ++i) long_one += last;
+  long_one += "\xFF\xD9";
+  try {
+    decode_picture(long_one, "long.jpg");
+    FAIL() << "was read";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("more than 100 scans"));
   }
 }
 

@@ -7,8 +7,11 @@
 
 namespace pgmmr {
 
+inline constexpr int kThumbnailSide = 320;
+
 // A JPEG whose longer edge is at most max_side pixels (never enlarged).
-std::string encode_thumbnail(const Picture& picture, int max_side = 320, int quality = 82);
+std::string encode_thumbnail(const Picture& picture, int max_side = kThumbnailSide,
+                             int quality = 82);
 
 std::string encode_png(const Picture& picture);
 

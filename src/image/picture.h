@@ -12,6 +12,11 @@ struct Picture {
   int height = 0;
   std::vector<std::uint8_t> rgb;  // width * height * 3
 
+  // What the file holds, where this is a reduced reading of it (DecodeOptions::enough_edge); else
+  // 0.
+  int whole_width = 0;
+  int whole_height = 0;
+
   Picture() = default;
   Picture(int w, int h)
       : width(w), height(h), rgb(static_cast<std::size_t>(w) * static_cast<std::size_t>(h) * 3) {}

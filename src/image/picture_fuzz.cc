@@ -20,6 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::abort();
     }
     pgmmr::resize(picture, 24, 17);
+    options.enough_edge = 8;
+    pgmmr::decode_picture(bytes, "fuzzed", options);
   } catch (const pgmmr::Error& error) {
     if (std::string_view(error.what()).find("fuzzed") != 0) std::abort();
   }
