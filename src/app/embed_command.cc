@@ -35,6 +35,7 @@ struct Options {
   std::string format;
   std::string output;
   bool raw = false;
+  bool exact = false;
   std::vector<std::string> inputs;  // texts, or files and folders
   std::string lines;                // a file of texts
 };
@@ -268,6 +269,8 @@ void embed_pictures(const Options& options, int& exit_code) {
   const auto encode = [&](std::span<const Picture> batch) {
     return encoder->encode_pictures(batch);
   };
+  DecodeOptions decoding;
+  if (!options.exact) decoding.enough_edge = encoder->enough_edge();
   work.block = std::clamp<std::size_t>(
       work.names.size() / std::max(1u, std::thread::hardware_concurrency()), 1, 8);
   work.embed = [&](std::size_t, std::span<Row> rows) {
@@ -283,7 +286,8 @@ void embed_pictures(const Options& options, int& exit_code) {
     };
     for (std::size_t i = 0; i < rows.size(); ++i) {
       try {
-        pictures.push_back(decode_picture(file_or_standard_input(rows[i].name), rows[i].name));
+        pictures.push_back(
+            decode_picture(file_or_standard_input(rows[i].name), rows[i].name, decoding));
       } catch (const Error& error) {
         if (!concerns_one_input(error.kind())) throw;
         rows[i].error = error.what();
@@ -367,6 +371,7 @@ void add_embed_command(CLI::App& app, int& exit_code) {
   add_literal_inputs(*image, "FILE", *options, "pictures (- is standard input), or folders of them")
       ->required();
   add_common_options(*image, *options);
+  add_exact_flag(*image, options->exact);
   image->callback([options, &exit_code] { embed_pictures(*options, exit_code); });
 }
 

@@ -27,6 +27,7 @@ struct Arguments {
   std::optional<std::int64_t> limit;
   int workers = 0;
   Precision precision = Precision::kAuto;
+  bool exact = false;
 };
 
 // The model asked for, else the one the collection was made with, else the default.
@@ -70,14 +71,16 @@ void print_summary(const IngestReport& report, const Arguments& arguments) {
     }
   }
   fmt::print(stderr, "\n");
-  const double busy =
-      report.read_seconds + report.decode_seconds + report.encode_seconds + report.store_seconds;
+  const double busy = report.read_seconds + report.decode_seconds + report.resize_seconds +
+                      report.encode_seconds + report.store_seconds;
   if (handled > 0 && busy > 0) {
     const auto share = [&](double seconds) { return 100 * seconds / busy; };
     fmt::print(stderr,
-               "time went to: read {:.0f} %, decode {:.0f} %, encode {:.0f} %, store {:.0f} %\n",
+               "time went to: read {:.0f} %, decode {:.0f} %, resize {:.0f} %, encode {:.0f} %, "
+               "store {:.0f} %\n",
                share(report.read_seconds), share(report.decode_seconds),
-               share(report.encode_seconds), share(report.store_seconds));
+               share(report.resize_seconds), share(report.encode_seconds),
+               share(report.store_seconds));
   }
 }
 
@@ -99,6 +102,7 @@ int run(const Arguments& arguments) {
   options.language = arguments.language;
   options.images = storages.at(arguments.images);
   options.workers = arguments.workers;
+  options.exact = arguments.exact;
   options.partial = arguments.limit.has_value();
 
   IngestReport report;
@@ -146,6 +150,7 @@ void add_ingest_command(CLI::App& app, int& exit_code) {
                       "scripts without spaces are found by themselves)");
   command->add_option("--workers", arguments->workers, "Threads (default: one for each core)")
       ->check(CLI::Range(1, 256));
+  add_exact_flag(*command, arguments->exact);
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }
 

@@ -33,6 +33,9 @@ std::unique_ptr<Encoder> load_model_of(const Collection& collection, const std::
 // --precision of a command that embeds; the name is checked when arguments are read.
 void add_precision_option(CLI::App& command, Precision& precision);
 
+// --exact of a command that embeds pictures.
+void add_exact_flag(CLI::App& command, bool& exact);
+
 // Draws a line a file on a terminal, nothing elsewhere; stops the transfer on Ctrl-C.
 DownloadProgress download_progress();
 

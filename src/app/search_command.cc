@@ -64,14 +64,21 @@ Query make_query(const Arguments& arguments) {
   query.mode = kModes.at(arguments.mode);
   query.limit = arguments.limit;
   query.where = arguments.where;
-  if (!arguments.image.empty()) {
-    const bool piped = arguments.image == "-";
-    query.picture_name = piped ? "stdin" : arguments.image;
-    query.picture = decode_picture(
-        piped ? read_stdin() : read_file(arguments.image, kMaxPictureBytes), query.picture_name);
-    query.picture_name = arguments.image;
-  }
+  query.picture_name = arguments.image;
   return query;
+}
+
+// Of the picture to find similar ones of; nothing without one.
+std::string picture_bytes(const std::string& image) {
+  if (image.empty()) return "";
+  return image == "-" ? read_stdin() : read_file(image, kMaxPictureBytes);
+}
+
+// Read as an ingest reads it: the collection's own pictures are found with similarity 1.
+Picture example(const std::string& bytes, const Arguments& arguments, const Encoder& encoder) {
+  DecodeOptions options;
+  if (!arguments.exact) options.enough_edge = encoder.enough_edge();
+  return decode_picture(bytes, arguments.image == "-" ? "stdin" : arguments.image, options);
 }
 
 // A sheet needs little of a picture; a hundred large ones at once would need gigabytes.
@@ -130,17 +137,19 @@ void print_hits(const Collection& collection, const SearchResult& result, const 
 }
 
 void run(const Arguments& arguments) {
-  const Query query = make_query(arguments);
+  Query query = make_query(arguments);
+  const std::string bytes = picture_bytes(arguments.image);
   Connection connection(database_url());
   migrate(connection);
   const Collection collection = get_collection(connection, arguments.collection);
   std::unique_ptr<Encoder> encoder;
-  if (needs_encoder(collection, query)) {
+  if (!arguments.image.empty() || needs_encoder(collection, query)) {
     const EncoderOptions options{.precision = arguments.precision,
                                  .threads = static_cast<int>(std::thread::hardware_concurrency()),
                                  .pack_folder = {}};
     encoder = load_model_of(collection, arguments.model, options);
   }
+  if (!arguments.image.empty()) query.picture = example(bytes, arguments, *encoder);
   const SearchResult result = search(connection, collection, encoder.get(), query);
   print_hits(collection, result, query, arguments.format);
   if (!arguments.save.empty()) save_sheet(connection, collection, result, arguments);

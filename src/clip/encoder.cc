@@ -1,6 +1,8 @@
 #include "clip/encoder.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <optional>
@@ -78,6 +80,8 @@ class ClipEncoder : public Encoder {
 
   int dim() const override { return info_.dim; }
   Precision precision() const override { return precision_; }
+  int enough_edge() const override { return processor_.enough_edge(); }
+  double prepare_seconds() const override { return 1e-9 * static_cast<double>(prepare_ns_); }
 
   Matrix encode_pictures(std::span<const Picture> pictures) const override {
     const VisionTower& tower = vision();
@@ -91,9 +95,11 @@ class ClipEncoder : public Encoder {
       const std::size_t n =
           std::min(pictures.size() - begin, static_cast<std::size_t>(tower.batch_size()));
       pixels.resize(n * each);
+      const auto start = std::chrono::steady_clock::now();
       for (std::size_t i = 0; i < n; ++i) {
         processor_.process(pictures[begin + i], std::span(pixels).subspan(i * each, each));
       }
+      prepare_ns_ += (std::chrono::steady_clock::now() - start) / std::chrono::nanoseconds(1);
       const Matrix part = tower.forward(pixels, static_cast<int>(n));
       std::copy_n(part.data(), n * part.row(0).size(), all.row(static_cast<int>(begin)).data());
       begin += n;
@@ -206,6 +212,7 @@ class ClipEncoder : public Encoder {
   Lazy<ModelInfo> named_;
   Lazy<VisionTower> vision_;
   Lazy<TextTower> words_;
+  mutable std::atomic<std::int64_t> prepare_ns_ = 0;
 };
 
 }  // namespace

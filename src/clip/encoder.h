@@ -54,9 +54,18 @@ class Encoder {
   // info().dim, at no cost.
   virtual int dim() const { return info().dim; }
 
+  // DecodeOptions::enough_edge for pictures that are decoded to be encoded: they may then be read
+  // at a fraction of their size, and the embedding's cosine to that of all pixels stays above
+  // 0.999. 0: all pixels are needed.
+  virtual int enough_edge() const { return 0; }
+
   // returns  float32 [pictures.size(), dim], not of unit length (transformers' get_image_features)
   // throws   Error{kCorrupt} where a result is not finite
   virtual Matrix encode_pictures(std::span<const Picture> pictures) const = 0;
+
+  // Of the time spent in encode_pictures() so far, how many seconds went into resizing and
+  // normalising, summed over all threads: for reports of what sets the pace.
+  virtual double prepare_seconds() const { return 0; }
 
   // Longer texts are cut to the context length.
   // returns  float32 [texts.size(), dim], not of unit length (get_text_features)

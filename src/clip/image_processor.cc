@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "image/encode.h"
 
 namespace pgmmr {
 namespace {
@@ -259,11 +260,21 @@ void ImageProcessor::fill_tables(bool rescale, double factor, bool normalise,
   }
 }
 
+int ImageProcessor::enough_edge() const {
+  if (!resize_ || filter_ == Filter::kNearest) return 0;
+  const int edge = shortest_edge_ > 0 ? shortest_edge_ : std::max(resize_width_, resize_height_);
+  return std::max(2 * edge, kThumbnailSide);
+}
+
 Picture ImageProcessor::crop(const Picture& picture) const {
   if (picture.width < 1 || picture.height < 1) {
     throw Error(ErrorKind::kInvalidArgument, "image processor: the picture is empty");
   }
   std::int64_t width = picture.width, height = picture.height;
+  if (resize_ && picture.whole_width > 0) {
+    width = picture.whole_width;
+    height = picture.whole_height;
+  }
   if (resize_ && shortest_edge_ > 0) {
     // int(size * long / short): truncated, never rounded.
     const auto scaled = [&](std::int64_t longer, std::int64_t shorter) {

@@ -29,7 +29,14 @@ class ImageProcessor {
   int width() const { return out_width_; }
   int height() const { return out_height_; }
 
-  // Resize and crop (or pad with zeros) to width() x height(), still 8-bit.
+  // The shorter edge, in pixels, from which a picture may be read at a fraction of its size
+  // (DecodeOptions::enough_edge): twice what it is resized to, so that the resize still has
+  // something to average, and enough for a thumbnail, so that whoever keeps one reads the same
+  // pixels. 0 where only all pixels do: no resize, or one that picks single pixels.
+  int enough_edge() const;
+
+  // Resize and crop (or pad with zeros) to width() x height(), still 8-bit. The shape of a picture
+  // that was read at a fraction of its size is taken from the whole one.
   //   throws  Error{kUnsupported} for a picture so narrow that its resized length has no number,
   //           kInvalidArgument for an empty one
   Picture crop(const Picture& picture) const;

@@ -206,6 +206,30 @@ TEST(ImageProcessor, PadsTheOddPixelOnTopAndLeft) {
   EXPECT_EQ(drawn, "....\n....\n.###\n.###\n....\n");
 }
 
+// 301 x 200, read at a half: 151 x 100 would be resized to 338 wide and cut one pixel further
+// right.
+TEST(ImageProcessor, TakesTheShapeOfTheWholePicture) {
+  const ImageProcessor processor = processor_from(Json::object());
+  Picture reduced(151, 100);
+  for (std::size_t i = 0; i < reduced.rgb.size(); ++i)
+    reduced.rgb[i] = static_cast<std::uint8_t>(i);
+  reduced.whole_width = 301;
+  reduced.whole_height = 200;
+  EXPECT_EQ(processor.crop(reduced).rgb,
+            resize(reduced, 337, 224, Filter::kBicubic, {56, 0, 224, 224}).rgb);
+}
+
+TEST(ImageProcessor, SaysFromWhichEdgeOnAPictureMayBeReduced) {
+  EXPECT_EQ(processor_from(Json::object()).enough_edge(), 448);
+  EXPECT_EQ(processor_from({{"size", 336}, {"crop_size", 336}}).enough_edge(), 672);
+  EXPECT_EQ(processor_from({{"size", {{"height", 200}, {"width", 300}}}, {"do_center_crop", false}})
+                .enough_edge(),
+            600);
+  EXPECT_EQ(processor_from({{"size", 64}, {"crop_size", 64}}).enough_edge(), 320);
+  EXPECT_EQ(processor_from({{"do_resize", false}}).enough_edge(), 0);
+  EXPECT_EQ(processor_from({{"resample", 0}}).enough_edge(), 0);
+}
+
 TEST(ImageProcessor, RefusesAPictureOfOnePixelsWidthAndEndlessHeight) {
   const Picture thread(1, 20'000'000);
   EXPECT_THROW(processor_from(Json::object()).crop(thread), Error);

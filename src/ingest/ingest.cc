@@ -85,6 +85,7 @@ class Run {
 
 IngestReport Run::finish() {
   const auto start_time = Clock::now();
+  const double prepared_before = encoder_.prepare_seconds();
   std::stop_callback stopper(stop_, [this] { ending_.request_stop(); });
   Connection connection(url_);
   migrate(connection);
@@ -108,6 +109,8 @@ IngestReport Run::finish() {
     explain(error);
   }
   report_.unchanged = std::max<std::int64_t>(0, planned_rows_ - handled_chunk_rows_);
+  report_.resize_seconds = encoder_.prepare_seconds() - prepared_before;
+  report_.encode_seconds = std::max(0.0, report_.encode_seconds - report_.resize_seconds);
   report_.seconds = std::chrono::duration<double>(Clock::now() - start_time).count();
   return report_;
 }
@@ -211,12 +214,13 @@ void Run::work() {
 }
 
 void Run::process(Connection&, ChunkClaim claim) {
-  Intake intake(claim, encoder_, *layout_, ending_.get_token(), [this](int rows, int rejects) {
-    report_progress([=](IngestProgress& progress) {
-      progress.rows_done += rows;
-      progress.rejects += rejects;
-    });
-  });
+  Intake intake(claim, encoder_, *layout_, options_.exact ? 0 : encoder_.enough_edge(),
+                ending_.get_token(), [this](int rows, int rejects) {
+                  report_progress([=](IngestProgress& progress) {
+                    progress.rows_done += rows;
+                    progress.rejects += rejects;
+                  });
+                });
   double read_seconds = 0;
   const std::int64_t rows = claim.chunk().rows;
   read_into(intake, claim.chunk(), read_seconds);
@@ -226,7 +230,7 @@ void Run::process(Connection&, ChunkClaim claim) {
     const IntakeTally& tally = intake.tally();
     report_.stored += tally.stored;
     report_.rejected += tally.rejected;
-    report_.read_seconds += read_seconds;
+    report_.read_seconds += read_seconds + tally.read_seconds;
     report_.decode_seconds += tally.decode_seconds;
     report_.encode_seconds += tally.encode_seconds;
     report_.store_seconds += tally.store_seconds;

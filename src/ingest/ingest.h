@@ -31,6 +31,7 @@ struct IngestOptions {
                          // english
   ImageStorage images = ImageStorage::kAuto;
   int workers = 0;       // 0: one for each core
+  bool exact = false;    // decode every picture in full, though the encoder may need less
   bool partial = false;  // the dataset is only the head of its source (--limit): what else the
                          // ledger knows of the source is kept
 };
@@ -51,7 +52,11 @@ struct IngestReport {
   std::int64_t rejects_of_source = 0;  // in the collection now, this run's and earlier ones'
   double seconds = 0;
   // Summed over the workers: which stage sets the pace.
-  double read_seconds = 0, decode_seconds = 0, encode_seconds = 0, store_seconds = 0;
+  double read_seconds = 0;    // rows and files
+  double decode_seconds = 0;  // bytes to pixels
+  double resize_seconds = 0;  // and normalising
+  double encode_seconds = 0;  // the vision tower
+  double store_seconds = 0;   // thumbnails and COPY
 };
 
 // Creates the collection or adds to it. Each worker claims a chunk, reads, decodes, encodes and

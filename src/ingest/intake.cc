@@ -64,11 +64,12 @@ bool ends_the_run(ErrorKind kind) {
 
 }  // namespace
 
-Intake::Intake(ChunkClaim& claim, const Encoder& encoder, const Layout& layout,
+Intake::Intake(ChunkClaim& claim, const Encoder& encoder, const Layout& layout, int enough_edge,
                std::stop_token stop, std::function<void(int, int)> handled)
     : claim_(claim),
       encoder_(encoder),
       layout_(layout),
+      decoding_{.enough_edge = enough_edge},
       stop_(std::move(stop)),
       handled_(std::move(handled)) {}
 
@@ -77,16 +78,17 @@ void Intake::take(Row row) {
   if (!row.problem.empty()) return reject(row.key, row.problem);
   const std::string key = row.key;
   try {
-    Stopwatch watch(tally_.decode_seconds);
-    std::string bytes = row.image_path.empty() ? std::move(row.image_bytes)
-                                               : read_file(row.image_path, kMaxPictureBytes);
-    if (bytes.size() > kMaxPictureBytes) {
-      throw Error(ErrorKind::kInvalidArgument,
-                  fmt::format("{}: a picture of {} bytes, expected at most {}", key, bytes.size(),
-                              kMaxPictureBytes));
+    std::string bytes = picture_bytes(row);
+    Picture picture;
+    {
+      Stopwatch watch(tally_.decode_seconds);
+      picture = decode_picture(bytes, row.image_path.empty() ? key : row.image_path, decoding_);
     }
-    Picture picture = decode_picture(bytes, row.image_path.empty() ? key : row.image_path);
-    StoredRow stored = stored_row(std::move(row), picture, std::move(bytes));
+    StoredRow stored;
+    {
+      Stopwatch watch(tally_.store_seconds);
+      stored = stored_row(std::move(row), picture, std::move(bytes));
+    }
     pixels_ += picture.rgb.size() / 3;
     rows_.push_back(std::move(stored));
     pictures_.push_back(std::move(picture));
@@ -98,12 +100,25 @@ void Intake::take(Row row) {
   if (pictures_.size() >= kBatchPictures || pixels_ >= kBatchPixels) encode();
 }
 
+std::string Intake::picture_bytes(Row& row) {
+  Stopwatch watch(tally_.read_seconds);
+  std::string bytes = row.image_path.empty() ? std::move(row.image_bytes)
+                                             : read_file(row.image_path, kMaxPictureBytes);
+  if (bytes.size() > kMaxPictureBytes) {
+    throw Error(ErrorKind::kInvalidArgument,
+                fmt::format("{}: a picture of {} bytes, expected at most {}", row.key, bytes.size(),
+                            kMaxPictureBytes));
+  }
+  return bytes;
+}
+
 StoredRow Intake::stored_row(Row row, const Picture& picture, std::string bytes) const {
   const Collection& collection = layout_.collection;
   StoredRow stored;
   stored.key = std::move(row.key);
-  stored.width = picture.width;
-  stored.height = picture.height;
+  const bool reduced = picture.whole_width > 0;
+  stored.width = reduced ? picture.whole_width : picture.width;
+  stored.height = reduced ? picture.whole_height : picture.height;
   stored.values.resize(collection.columns.size());
   for (std::size_t i = 0; i < stored.values.size(); ++i) {
     const int from = layout_.source_columns[i];

@@ -12,6 +12,7 @@
 
 #include "clip/encoder.h"
 #include "dataset/dataset.h"
+#include "image/decode.h"
 #include "ingest/layout.h"
 #include "store/ledger.h"
 
@@ -19,14 +20,16 @@ namespace pgmmr {
 
 struct IntakeTally {
   std::int64_t stored = 0, rejected = 0;
-  double decode_seconds = 0, encode_seconds = 0, store_seconds = 0;
+  // encode includes what the encoder does to a picture before its tower.
+  double read_seconds = 0, decode_seconds = 0, encode_seconds = 0, store_seconds = 0;
 };
 
 class Intake {
  public:
   // handled is told of rows as they are stored or rejected: (rows, of which rejects).
-  Intake(ChunkClaim& claim, const Encoder& encoder, const Layout& layout, std::stop_token stop,
-         std::function<void(int, int)> handled);
+  // enough_edge: of DecodeOptions.
+  Intake(ChunkClaim& claim, const Encoder& encoder, const Layout& layout, int enough_edge,
+         std::stop_token stop, std::function<void(int, int)> handled);
 
   //   throws  Error{kCancelled} once stopped, kUnavailable where the database is gone
   void take(Row row);
@@ -44,11 +47,13 @@ class Intake {
   void encode_one_by_one();
   void keep(StoredRow row, std::span<const float> embedding);
   void store();
+  std::string picture_bytes(Row& row);
   StoredRow stored_row(Row row, const Picture& picture, std::string bytes) const;
 
   ChunkClaim& claim_;
   const Encoder& encoder_;
   const Layout& layout_;
+  const DecodeOptions decoding_;
   const std::stop_token stop_;
   const std::function<void(int, int)> handled_;
   IntakeTally tally_;
