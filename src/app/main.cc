@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", PGMMR_VERSION);
   int exit_code = pgmmr::kExitDone;
+  pgmmr::add_bench_command(app, exit_code);
   pgmmr::add_collection_commands(app, exit_code);
   pgmmr::add_db_command(app, exit_code);
   pgmmr::add_doctor_command(app, exit_code);

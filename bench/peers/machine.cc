@@ -1,0 +1,270 @@
+// What this machine can do at best, one line a limit: "name threads value unit".
+//
+//     machine [THREADS]
+//
+// Multiply-adds (each counted as two operations) on registers alone, as many independent chains as
+// hide the latency, in each of the forms that the CPU has; and reading memory that no cache holds.
+// A kernel can't be faster than these, whoever wrote it.
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Operations or bytes a second of work(), which does `each` of them, run on all threads at once:
+// the best of a few tries, as whatever disturbs only slows down.
+double best_rate(int threads, double each, const std::function<void()>& work) {
+  double best = 0;
+  for (int attempt = 0; attempt < 7; ++attempt) {
+    std::latch ready(threads + 1);
+    std::vector<double> seconds(static_cast<std::size_t>(threads));
+    {
+      std::vector<std::jthread> team;
+      for (double& mine : seconds) {
+        team.emplace_back([&] {
+          ready.arrive_and_wait();
+          const auto start = Clock::now();
+          work();
+          mine = std::chrono::duration<double>(Clock::now() - start).count();
+        });
+      }
+      ready.arrive_and_wait();
+    }
+    double rate = 0;
+    for (const double mine : seconds) rate += each / mine;
+    best = std::max(best, rate);
+  }
+  return best;
+}
+
+// Keeps the compiler from seeing through a result.
+template <typename T>
+void keep(const T& value) {
+  asm volatile("" : : "m"(value) : "memory");
+}
+
+constexpr int kSteps = 2'000'000;
+
+void fma_any_cpu() {
+  constexpr int kChains = 64;  // as wide as the compiler's vectors like
+  float sums[kChains], factor = 0.999F, more = 0.001F;
+  for (int i = 0; i < kChains; ++i) sums[i] = static_cast<float>(i);
+  for (int step = 0; step < kSteps; ++step) {
+    for (float& sum : sums) sum = sum * factor + more;
+    asm volatile("" : : : "memory");
+  }
+  keep(sums);
+}
+
+#if defined(__x86_64__)
+
+#define PGMMR_CHAINS(zero, step)                       \
+  do {                                                 \
+    auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;   \
+    auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;   \
+    auto s8 = zero, s9 = zero, s10 = zero, s11 = zero; \
+    for (int i = 0; i < kSteps; ++i) {                 \
+      step(s0);                                        \
+      step(s1);                                        \
+      step(s2);                                        \
+      step(s3);                                        \
+      step(s4);                                        \
+      step(s5);                                        \
+      step(s6);                                        \
+      step(s7);                                        \
+      step(s8);                                        \
+      step(s9);                                        \
+      step(s10);                                       \
+      step(s11);                                       \
+      asm volatile("" : "+x"(a), "+x"(b));             \
+    }                                                  \
+    keep(s0), keep(s1), keep(s2), keep(s3);            \
+    keep(s4), keep(s5), keep(s6), keep(s7);            \
+    keep(s8), keep(s9), keep(s10), keep(s11);          \
+  } while (false)
+constexpr double kChains = 12;
+
+__attribute__((target("avx2,fma"))) void fma_avx2() {
+  __m256 a = _mm256_set1_ps(0.9F), b = _mm256_set1_ps(0.1F);
+#define PGMMR_STEP(s) s = _mm256_fmadd_ps(a, b, s)
+  PGMMR_CHAINS(_mm256_setzero_ps(), PGMMR_STEP);
+#undef PGMMR_STEP
+}
+
+#undef PGMMR_CHAINS
+// With AVX-512 a register of the upper half may be chosen: "v".
+#define PGMMR_CHAINS(zero, step)                       \
+  do {                                                 \
+    auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;   \
+    auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;   \
+    auto s8 = zero, s9 = zero, s10 = zero, s11 = zero; \
+    for (int i = 0; i < kSteps; ++i) {                 \
+      step(s0);                                        \
+      step(s1);                                        \
+      step(s2);                                        \
+      step(s3);                                        \
+      step(s4);                                        \
+      step(s5);                                        \
+      step(s6);                                        \
+      step(s7);                                        \
+      step(s8);                                        \
+      step(s9);                                        \
+      step(s10);                                       \
+      step(s11);                                       \
+      asm volatile("" : "+v"(a), "+v"(b));             \
+    }                                                  \
+    keep(s0), keep(s1), keep(s2), keep(s3);            \
+    keep(s4), keep(s5), keep(s6), keep(s7);            \
+    keep(s8), keep(s9), keep(s10), keep(s11);          \
+  } while (false)
+
+__attribute__((target("avx512f"))) void fma_avx512() {
+  __m512 a = _mm512_set1_ps(0.9F), b = _mm512_set1_ps(0.1F);
+#define PGMMR_STEP(s) s = _mm512_fmadd_ps(a, b, s)
+  PGMMR_CHAINS(_mm512_setzero_ps(), PGMMR_STEP);
+#undef PGMMR_STEP
+}
+
+__attribute__((target("avx512f,avx512bf16"))) void dot_bf16_avx512() {
+  __m512i a = _mm512_set1_epi32(0x3F003F00), b = a;
+#define PGMMR_STEP(s) s = _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b)
+  PGMMR_CHAINS(_mm512_setzero_ps(), PGMMR_STEP);
+#undef PGMMR_STEP
+}
+
+__attribute__((target("avx512f,avx512vnni"))) void dot_int8_avx512() {
+  __m512i a = _mm512_set1_epi32(0x01010101), b = a;
+#define PGMMR_STEP(s) s = _mm512_dpbusd_epi32(s, a, b)
+  PGMMR_CHAINS(_mm512_setzero_si512(), PGMMR_STEP);
+#undef PGMMR_STEP
+}
+#undef PGMMR_CHAINS
+
+// Tiles: 16 rows of 64 bytes, four sums.
+struct TileShape {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {};
+  std::uint8_t rows[16] = {};
+};
+constexpr int kTileSteps = 400'000;
+
+template <bool kBf16>
+__attribute__((target("amx-tile,amx-int8,amx-bf16"))) void dot_amx() {
+  TileShape shape;
+  for (int i = 0; i < 8; ++i) shape.row_bytes[i] = 64, shape.rows[i] = 16;
+  keep(shape);  // GCC's intrinsic says that it reads the first eight bytes only
+  _tile_loadconfig(&shape);
+  alignas(64) static const std::uint8_t zeros[1024] = {};
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_loadd(4, zeros, 64);
+  _tile_loadd(5, zeros, 64);
+  _tile_loadd(6, zeros, 64);
+  _tile_loadd(7, zeros, 64);
+  for (int i = 0; i < kTileSteps; ++i) {
+    if constexpr (kBf16) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    } else {
+      _tile_dpbusd(0, 4, 6);
+      _tile_dpbusd(1, 4, 7);
+      _tile_dpbusd(2, 5, 6);
+      _tile_dpbusd(3, 5, 7);
+    }
+  }
+  _tile_release();
+}
+
+bool has(const char* flag) {
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/cpuinfo", "r"),
+                                                       std::fclose);
+  char line[8192];
+  while (file && std::fgets(line, sizeof line, file.get()) != nullptr) {
+    if (std::strncmp(line, "flags", 5) != 0) continue;
+    return (std::string(line) + ' ').find(std::string(" ") + flag) != std::string::npos;
+  }
+  return false;
+}
+
+bool tiles_allowed() {
+  constexpr int kAskForFeature = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XTILEDATA
+  return has("amx_tile") && syscall(SYS_arch_prctl, kAskForFeature, kTileData) == 0;
+}
+
+#endif
+
+void print(const char* name, int threads, double value, const char* unit) {
+  std::printf("%s %d %.1f %s\n", name, threads, value, unit);
+  std::fflush(stdout);
+}
+
+void measure(int threads) {
+  const auto arithmetic = [&](const char* name, double operations, void (*work)()) {
+    print(name, threads, best_rate(threads, operations, work) * 1e-9, "Gop/s");
+  };
+#if defined(__x86_64__)
+  if (has("avx512f")) {
+    arithmetic("f32", kSteps * kChains * 16 * 2, fma_avx512);
+  } else if (has("avx2") && has("fma")) {
+    arithmetic("f32", kSteps * kChains * 8 * 2, fma_avx2);
+  } else {
+    arithmetic("f32", kSteps * 64.0 * 2, fma_any_cpu);
+  }
+  if (has("avx512_bf16")) arithmetic("bf16", kSteps * kChains * 32 * 2, dot_bf16_avx512);
+  if (has("avx512_vnni")) arithmetic("int8", kSteps * kChains * 64 * 2, dot_int8_avx512);
+  if (tiles_allowed()) {
+    if (has("amx_bf16")) arithmetic("bf16_amx", kTileSteps * 4.0 * 16 * 16 * 32 * 2, dot_amx<true>);
+    if (has("amx_int8")) {
+      arithmetic("int8_amx", kTileSteps * 4.0 * 16 * 16 * 64 * 2, dot_amx<false>);
+    }
+  }
+#else
+  arithmetic("f32", kSteps * 64.0 * 2, fma_any_cpu);
+#endif
+  // The text tower's f32 weights are of this order; larger than any cache's share of a core.
+  constexpr std::size_t kBytes = std::size_t{512} << 20;
+  static const auto memory = [] {
+    auto block = std::make_unique<std::uint64_t[]>(kBytes / 8);
+    std::memset(block.get(), 1, kBytes);
+    return block;
+  }();
+  print("memory", threads,
+        best_rate(threads, kBytes,
+                  [] {
+                    std::uint64_t sums[8] = {};
+                    for (std::size_t i = 0; i < kBytes / 8; i += 8) {
+                      for (std::size_t j = 0; j < 8; ++j) sums[j] += memory[i + j];
+                    }
+                    keep(sums);
+                  }) *
+            1e-9,
+        "GB/s");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int threads = argc > 1 ? std::max(1, std::atoi(argv[1]))
+                               : static_cast<int>(std::thread::hardware_concurrency());
+  measure(threads);
+}
