@@ -112,21 +112,11 @@ DecodeFigures measure_decoding(const Picture& picture, const Encoder& encoder, d
   return figures;
 }
 
-#if __has_include("nn/precision.h")
 std::unique_ptr<Encoder> encoder_at(const std::string& model, const std::string& precision,
                                     int threads) {
   return load_model(
       model, "", {.precision = parse_precision(precision), .threads = threads, .pack_folder = {}});
 }
-#else
-std::unique_ptr<Encoder> encoder_at(const std::string& model, const std::string& precision,
-                                    int /*threads*/) {
-  if (precision != "auto" && precision != "f32") {
-    throw Error(ErrorKind::kUnsupported, "precision " + precision + " is not built in; f32 is");
-  }
-  return load_model(model);
-}
-#endif
 
 EncodeFigures measure_encoding(const std::string& model, const std::string& precision,
                                const Picture& picture, double seconds) {

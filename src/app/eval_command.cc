@@ -4,7 +4,6 @@
 
 #include <cstdio>
 #include <map>
-#include <thread>
 
 #include "app/command.h"
 #include "app/evaluation_format.h"
@@ -63,9 +62,7 @@ void run(const Arguments& arguments) {
   const Collection collection = get_collection(connection, arguments.collection);
   std::unique_ptr<Encoder> encoder;
   if (needs_encoder(collection, plan)) {
-    const EncoderOptions options{.precision = arguments.precision,
-                                 .threads = static_cast<int>(std::thread::hardware_concurrency()),
-                                 .pack_folder = {}};
+    const EncoderOptions options{.precision = arguments.precision, .threads = 1, .pack_folder = {}};
     encoder = load_model_of(collection, arguments.model, options);
   }
   const Evaluation evaluation = run_plan(connection, collection, encoder.get(), plan);

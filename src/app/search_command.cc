@@ -26,7 +26,6 @@ namespace pgmmr {
 namespace {
 
 constexpr int kTableWidth = 100;  // where stdout is no terminal
-constexpr std::size_t kMaxPictureBytes = 256'000'000;
 constexpr int kSheetSide = 320;  // of a picture on the contact sheet, before the sheet fits it
 constexpr std::size_t kMaxSheetCells = 200;
 
@@ -40,6 +39,7 @@ struct Arguments {
   std::string mode = "auto", format = "table";
   int limit = 10;
   Precision precision = Precision::kAuto;
+  bool exact = false;
 };
 
 std::string read_stdin() {
@@ -176,6 +176,7 @@ void add_search_command(CLI::App& app, int& exit_code) {
   command->add_option("--save", arguments->save, "Also write a contact sheet, FILE.png");
   command->add_option("--model", arguments->model, "Default: the collection's");
   add_precision_option(*command, arguments->precision);
+  add_exact_flag(*command, arguments->exact);
   command->callback([arguments, &exit_code] {
     (void)exit_code;
     run(*arguments);

@@ -21,7 +21,6 @@ namespace pgmmr {
 namespace {
 
 constexpr std::size_t kTextsAtOnce = 32;
-constexpr std::size_t kMaxPictureBytes = 256'000'000;
 
 Error refusal(const Collection& collection, const std::string& why) {
   return Error(ErrorKind::kInvalidArgument, fmt::format("evaluating {}: {}", collection.name, why));
@@ -110,7 +109,9 @@ Query judged_query(const QuestionSource& source, const Judgment& judgment) {
   if (source.mode == RankingMode::kKeyword) query.mode = SearchMode::kKeyword;
   if (!judgment.image.empty()) {
     query.picture_name = judgment.image;
-    query.picture = decode_picture(read_file(judgment.image, kMaxPictureBytes), judgment.image);
+    const DecodeOptions options{.enough_edge = source.encoder->enough_edge()};
+    query.picture =
+        decode_picture(read_file(judgment.image, kMaxPictureBytes), judgment.image, options);
   }
   return query;
 }

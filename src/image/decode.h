@@ -7,6 +7,7 @@
 // for at a fraction of its size.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@
 #include "image/picture.h"
 
 namespace pgmmr {
+
+// Of a file or a stored picture that is read to be decoded.
+constexpr std::size_t kMaxPictureBytes = 256'000'000;
 
 enum class Orientation {
   kApply,   // turn the picture as its EXIF tag says: what people see (transformers' load_image)

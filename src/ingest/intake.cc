@@ -25,7 +25,6 @@ constexpr std::size_t kStoreRows = 64;
 constexpr std::size_t kStoreBytes = 16'000'000;
 
 // PostgreSQL's limit for one value is 1 GiB, and COPY sends a row as one message.
-constexpr std::size_t kMaxPictureBytes = 256'000'000;
 
 using Clock = std::chrono::steady_clock;
 
