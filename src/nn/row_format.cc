@@ -20,6 +20,14 @@ using vector::Ints;
 using vector::kLanes;
 
 #if defined(__x86_64__)
+// GCC bug 105593: it takes the undefined operands of its own intrinsics for variables without
+// value.
+#pragma GCC diagnostic push
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
 // One instruction where the other version has nine; it takes denormal numbers for zero.
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void narrow_in_hardware(
     const float* from, int count, Bf16* to) {
@@ -30,6 +38,32 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void narrow_in_h
     _mm256_mask_storeu_epi16(to + k, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
   }
 }
+
+// GCC 12 takes vpmovdb's narrowing apart; this is a seventh of int8's time saved.
+// returns  the scale
+__attribute__((target("avx512f,avx512bw,avx512vl"))) float quantise_in_hardware(const float* from,
+                                                                                int count,
+                                                                                std::int8_t* to) {
+  const auto lanes_of = [](int left) {
+    return static_cast<__mmask16>(left >= kLanes ? 0xFFFF : (1 << left) - 1);
+  };
+  // Magnitudes compare as their bits do, and NaN is larger than all.
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  __m512i tops = _mm512_setzero_si512();
+  for (int k = 0; k < count; k += kLanes) {
+    const __m512i bits = _mm512_maskz_loadu_epi32(lanes_of(count - k), from + k);
+    tops = _mm512_max_epi32(tops, _mm512_and_si512(bits, magnitude));
+  }
+  const auto top = std::bit_cast<float>(_mm512_reduce_max_epi32(tops));
+  const __m512 unit = _mm512_set1_ps(top > 0 ? 127 / top : 0.0f);
+  for (int k = 0; k < count; k += kLanes) {
+    const __mmask16 lanes = lanes_of(count - k);
+    const __m512 value = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, from + k), unit);
+    _mm_mask_storeu_epi8(to + k, lanes, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value)));
+  }
+  return top / 127;
+}
+#pragma GCC diagnostic pop
 #endif
 
 PGMMR_CLONES void narrow(const float* from, int count, Bf16* to) {
@@ -100,6 +134,12 @@ void store_row(const float* values, Activations& to, int i) {
       narrow(values, to.cols(), to.row<Bf16>(i));
       break;
     case Number::kInt8:
+#if defined(__x86_64__)
+      if (cpu().avx512) {
+        to.scales()[i] = quantise_in_hardware(values, to.cols(), to.row<std::int8_t>(i));
+        break;
+      }
+#endif
       to.scales()[i] = quantise(values, to.cols(), to.row<std::int8_t>(i));
       break;
   }
