@@ -173,6 +173,11 @@ class Clip(nn.Module):
         return F.normalize(self.text_projection(self.text_model(ids)).float(), dim=-1)
 
 
+def is_vision(name):
+    """Whether a parameter of Clip belongs to the vision tower."""
+    return name.startswith(("vision_model.", "visual_projection."))
+
+
 def config(vocabulary, width=192, vision_layers=6, text_layers=4, heads=3, image=64, patch=8, positions=32, dim=256):
     """config.json as transformers writes it, the two special tokens last in the vocabulary."""
     shared = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-05, "projection_dim": dim,

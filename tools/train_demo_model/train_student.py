@@ -13,35 +13,25 @@ Everything is seeded.
 
     python3 train_student.py --work work --teacher work/teacher.pt --out work/student.pt
 """
-import argparse
-import collections
 import copy
 import json
-import os
-import time
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 import convnet
 import evaluate
+import loop
 import model
 import muon
 import pictures
 import train_teacher
-from data import Data
 
 PICTURES = 256
 KEPT = 32
 HINTED_LAYER = 4
-
-
-def is_vision(name):
-    return name.startswith(("vision_model.", "visual_projection."))
 
 
 def prepare(vision):
@@ -101,48 +91,30 @@ def rate(step, steps, cooldown, warmup=100):
     return min(1, (step + 1) / warmup, 1.0 if left > 1 else float(0.5 - 0.5 * np.cos(np.pi * left)))
 
 
-class Progress:
-    def __init__(self):
-        self.seen, self.began = collections.Counter(), time.time()
-
-    def add(self, step, parts):
-        self.seen.update({k: v.item() for k, v in parts.items()})
-        if step % 20 == 0:
-            self.say(step, "  ".join(f"{k} {v / 20:.3f}" for k, v in self.seen.items()))
-            self.seen.clear()
-
-    def say(self, step, what):
-        print(f"{step:6d} {time.time() - self.began:6.0f} s  {what}", flush=True)
-
-
 def train(clip, net, things, data, a, state):
     """-> the vision tower's running average, in a copy of clip."""
     hint = torch.nn.Linear(clip.visual_projection.in_features, convnet.WIDTHS[convnet.PATCH_STAGE])
-    vision = [(n, p) for n, p in clip.named_parameters() if is_vision(n)]
+    vision = [(n, p) for n, p in clip.named_parameters() if model.is_vision(n)]
     optimiser = muon.Optimiser([*vision, *hint.named_parameters()], a.lr)
     average = copy.deepcopy(clip)
     step, epoch = 0, 0
     if a.resume:
         saved = torch.load(state)
         for part, value in ((clip, "clip"), (average, "average")):  # the text tower is the teacher's
-            part.load_state_dict({k: v for k, v in saved[value].items() if is_vision(k)}, strict=False)
+            part.load_state_dict({k: v for k, v in saved[value].items() if model.is_vision(k)}, strict=False)
         hint.load_state_dict(saved["hint"])
         optimiser.load_state_dict(saved["optimiser"])
         step, epoch = saved["step"], saved["epoch"]
-    progress = Progress()
+    progress = loop.Progress()
     while step < a.steps:
-        rng = np.random.default_rng([a.seed, epoch])
-        generator = torch.Generator().manual_seed(a.seed * 100003 + epoch)
+        rng, generator = loop.draws(a.seed, 0, epoch)
         for pixels in draw(data, rng, generator):
             if step >= a.steps:
                 break
             keep = kept(pixels, generator) if step < a.steps - a.full else None
             parts = losses(clip, hint, net, things, pixels, keep)
             optimiser.step(sum(parts.values()), rate(step, a.steps, a.cooldown))
-            with torch.no_grad():
-                decay = min(0.995, (step + 1) / (step + 20))
-                for e, p in zip(average.parameters(), clip.parameters()):
-                    e.lerp_(p, 1 - decay)
+            loop.blend(average, clip, min(0.995, (step + 1) / (step + 20)))
             step += 1
             progress.add(step, parts)
             if step % 400 == 0 or step == a.steps:
@@ -155,23 +127,13 @@ def train(clip, net, things, data, a, state):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", default="work")
-    parser.add_argument("--kinds", default=str(Path(__file__).parent / "../sample_collection/kinds.json"))
+    parser = loop.options(__doc__, "work/student.pt", steps=2000, lr=1.5e-3)
     parser.add_argument("--teacher", default="work/teacher.pt")
-    parser.add_argument("--out", default="work/student.pt")
-    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--cooldown", type=int, default=1200)
     parser.add_argument("--full", type=int, default=350, help="last steps with every patch")
-    parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state, for instance with other --steps")
     a = parser.parse_args()
-
-    torch.set_num_threads(a.threads)
-    torch.manual_seed(a.seed)
-    data = Data(a.work, a.kinds)
+    data = loop.begin(a)
     taught = torch.load(a.teacher)
     clip = model.Clip(taught["config"])
     clip.load_state_dict(taught["clip"])

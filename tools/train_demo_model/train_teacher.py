@@ -15,24 +15,17 @@ pair of styles, because what looked alike at first was above all what the same h
 
     python3 train_teacher.py --work work --out work/teacher.pt
 """
-import argparse
-import collections
 import json
-import os
-import time
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 import convnet
 import evaluate
+import loop
 import model
 import muon
-from data import POSITIONS, Data
+from data import POSITIONS
 
 RUN = 16
 
@@ -79,28 +72,24 @@ def rate(step, steps, warmup=60):
     return min(1, (step + 1) / warmup, (steps - step) / (0.6 * steps))
 
 
-def train(clip, net, things, parameters, data, steps, lr, seed, run):
-    optimiser = muon.Optimiser(parameters, lr)
-    step, epoch, seen, began = 0, 0, collections.Counter(), time.time()
+def train(clip, net, things, parameters, data, steps, lr, seed, stage, run):
+    """run: as Data.batch takes it."""
+    optimiser, progress = muon.Optimiser(parameters, lr), loop.Progress()
+    step, epoch = 0, 0
     while step < steps:
-        rng = np.random.default_rng([*seed, epoch])
-        generator = torch.Generator().manual_seed(seed[0] * 100003 + 1000 * (len(seed) - 1) + epoch)
+        rng, generator = loop.draws(seed, stage, epoch)
         for batch_of in data.epoch(rng, run or 8):
             if step >= steps:
                 break
             parts = losses(clip, lambda pixels: net(pixels)[0], things, data,
                            data.batch(batch_of, rng, generator, run))
             optimiser.step(sum(parts.values()), rate(step, steps))
-            seen.update({k: v.item() for k, v in parts.items()})
             step += 1
-            if step % 20 == 0:
-                told = "  ".join(f"{k} {v / 20:.3f}" for k, v in seen.items())
-                print(f"{step:6d} {time.time() - began:6.0f} s  {told}  scale {clip.logit_scale.exp():.1f}", flush=True)
-                seen.clear()
+            progress.add(step, parts)
         epoch += 1
     net.eval()
     found = evaluate.figures(clip, data, data.validation, lambda pixels: net(pixels)[0])
-    print(f"{step:6d} {time.time() - began:6.0f} s  validation {json.dumps(found)}", flush=True)
+    progress.say(step, f"validation {json.dumps(found)}")
     net.train()
 
 
@@ -110,26 +99,16 @@ def save(out, clip, net, things, data, config):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", default="work")
-    parser.add_argument("--kinds", default=str(Path(__file__).parent / "../sample_collection/kinds.json"))
-    parser.add_argument("--out", default="work/teacher.pt")
-    parser.add_argument("--steps", type=int, default=900)
+    parser = loop.options(__doc__, "work/teacher.pt", steps=900, lr=2e-3)
     parser.add_argument("--hard", type=int, default=400, help="steps after those, with harder batches")
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--from-easy", action="store_true", help="OUT has had its --steps: only the hard ones are left")
     a = parser.parse_args()
-
-    torch.set_num_threads(a.threads)
-    torch.manual_seed(a.seed)
-    data = Data(a.work, a.kinds)
+    data = loop.begin(a)
     config = model.config(len(data.tokenizer), positions=POSITIONS)
     clip = model.Clip(config)  # its vision tower waits for train_student.py
     net = convnet.ConvNet(config["projection_dim"])
     things = torch.nn.Parameter(torch.randn(len(data.flips), config["projection_dim"]) * 0.06)
-    text_tower = [(n, p) for n, p in clip.named_parameters() if "vision" not in n and "visual" not in n]
+    text_tower = [(n, p) for n, p in clip.named_parameters() if not model.is_vision(n)]
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters in the teacher, {len(data.names):,} drawings, "
           f"{sum(map(len, data.of_class.values())):,} trained on, {len(data.test)} test, {len(data.validation)} validation, "
           f"vocabulary {len(data.tokenizer)}", flush=True)
@@ -140,9 +119,9 @@ def main():
         net.load_state_dict(saved["net"])
         things.data.copy_(saved["things"])
     else:
-        train(clip, net, things, parameters, data, a.steps, a.lr, [a.seed], None)
+        train(clip, net, things, parameters, data, a.steps, a.lr, a.seed, 0, None)
         save(a.out, clip, net, things, data, config)
-    train(clip, net, things, parameters, data, a.hard, a.lr / 2, [a.seed, 1], RUN)
+    train(clip, net, things, parameters, data, a.hard, a.lr / 2, a.seed, 1, RUN)
     save(a.out, clip, net, things, data, config)
 
 
