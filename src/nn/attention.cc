@@ -32,8 +32,10 @@ PGMMR_INLINE void multiply_block(const float* a, std::ptrdiff_t a_stride, const 
   for (int k = 0; k < depth; ++k) {
     Floats column;
     vector::load(b + k * b_stride, column);
+    PGMMR_UNROLL
     for (int r = 0; r < R; ++r) sums[r] += a[r * a_stride + k] * column;
   }
+  PGMMR_UNROLL
   for (int r = 0; r < R; ++r) vector::store(sums[r], c + r * c_stride);
 }
 
