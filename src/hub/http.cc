@@ -1,6 +1,7 @@
 #include "hub/http.h"
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "hub/public_address.h"
 
 namespace pgmmr {
 namespace {
@@ -121,6 +123,14 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return transfer->guarded([&] { return transfer->request.keep_going(); }) ? 0 : 1;
 }
 
+curl_socket_t open_public(void* user, curlsocktype, struct curl_sockaddr* address) {
+  if (!is_public_address(&address->addr)) {
+    static_cast<HttpAnswer*>(user)->not_public = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 HttpAnswer request_once(const HttpRequest& request, const std::string& url,
                         const std::string& token) {
   CURL* handle = easy_handle();
@@ -151,6 +161,14 @@ HttpAnswer request_once(const HttpRequest& request, const std::string& url,
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.idle_timeout_s));
   curl_easy_setopt(handle, CURLOPT_TIMEOUT, static_cast<long>(request.total_timeout_s));
+  if (request.only_public) {
+    curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_public);
+    curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &answer);
+    curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    // A connection that another request left open was not checked.
+    curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
+  }
   if (request.keep_going) {
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -168,6 +186,7 @@ HttpAnswer request_once(const HttpRequest& request, const std::string& url,
   if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   if (answer.stopped) return answer;
   if (code == CURLE_OK) {
+    answer.not_public = false;  // another of the host's addresses was public
     transfer.begin();
     if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   } else if (answer.problem.empty()) {

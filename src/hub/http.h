@@ -21,6 +21,9 @@ struct HttpRequest {
   int redirects = 0;        // how many to follow; the token is dropped where the host changes
   bool only_relative_redirects = false;  // an answer that leads to another host is the answer
   std::size_t max_body = std::size_t{64} << 20;  // of a body that no sink takes
+  // Connects to public addresses alone, directly and never through a proxy: checked on the very
+  // address of each connection, behind name resolution, so a name cannot lead elsewhere.
+  bool only_public = false;
 
   // Takes the body of a 200 or 206 as it arrives; started is called first, with the head. False
   // stops the transfer.
@@ -37,6 +40,7 @@ struct HttpAnswer {
   std::string problem;  // why the connection failed, or broke inside the body (status is kept)
   bool unknown_host = false;  // the problem is the host's name
   bool stopped = false;       // by started, sink or keep_going
+  bool not_public = false;    // the problem is only_public
 
   bool ok() const { return problem.empty() && status >= 200 && status < 300; }
   bool redirect() const { return status >= 300 && status < 400 && headers.contains("location"); }
