@@ -77,10 +77,10 @@ class Direction {
 };
 
 std::vector<float> query_embedding(Connection& connection, const Collection& collection,
-                                   const Encoder* encoder, const Query& query) {
+                                   const QueryVectors& vectors, const Query& query) {
   Direction direction(collection.dim);
-  if (!is_blank(query.text)) direction.add(encoder->encode_texts({&query.text, 1}).row(0), 1);
-  if (query.picture) direction.add(encoder->encode_pictures({&*query.picture, 1}).row(0), 1);
+  if (!is_blank(query.text)) direction.add(vectors.text, 1);
+  if (query.picture) direction.add(vectors.picture, 1);
   if (!query.like_key.empty()) {
     const auto stored = stored_embedding(connection, collection, query.like_key);
     if (!stored) {
@@ -94,10 +94,28 @@ std::vector<float> query_embedding(Connection& connection, const Collection& col
     const std::vector<float> sought = direction.unit();
     Direction apart(collection.dim);
     apart.add(sought, 1);
-    apart.add(encoder->encode_texts({&query.not_text, 1}).row(0), -kAwayWeight);
+    apart.add(vectors.not_text, -kAwayWeight);
     return apart.unit();
   }
   return direction.unit();
+}
+
+QueryVectors encode_parts(const Collection& collection, const Encoder* encoder,
+                          const Query& query) {
+  QueryVectors vectors;
+  const QueryParts parts = parts_to_encode(collection, query);
+  if (!parts.text && !parts.not_text && !parts.picture) return vectors;
+  if (encoder == nullptr) {
+    throw Error(ErrorKind::kInternal, "searching: the query needs a model and none was loaded");
+  }
+  check_model(collection, encoder->info());
+  const auto row = [](const Matrix& rows) {
+    return std::vector<float>(rows.row(0).begin(), rows.row(0).end());
+  };
+  if (parts.text) vectors.text = row(encoder->encode_texts({&query.text, 1}));
+  if (parts.not_text) vectors.not_text = row(encoder->encode_texts({&query.not_text, 1}));
+  if (parts.picture) vectors.picture = row(encoder->encode_pictures({&*query.picture, 1}));
+  return vectors;
 }
 
 }  // namespace
@@ -142,9 +160,14 @@ RankingMode ranking_mode(const Collection& collection, const Query& query) {
   return has_text && !collection.captions.empty() ? RankingMode::kHybrid : RankingMode::kVector;
 }
 
+QueryParts parts_to_encode(const Collection& collection, const Query& query) {
+  if (ranking_mode(collection, query) == RankingMode::kKeyword) return {};
+  return {!is_blank(query.text), !is_blank(query.not_text), query.picture.has_value()};
+}
+
 bool needs_encoder(const Collection& collection, const Query& query) {
-  if (ranking_mode(collection, query) == RankingMode::kKeyword) return false;
-  return query.picture || !is_blank(query.text) || !is_blank(query.not_text);
+  const QueryParts parts = parts_to_encode(collection, query);
+  return parts.text || parts.not_text || parts.picture;
 }
 
 void check_model(const Collection& collection, const ModelInfo& model) {
@@ -159,20 +182,19 @@ void check_model(const Collection& collection, const ModelInfo& model) {
 
 RankingQuery prepare(Connection& connection, const Collection& collection, const Encoder* encoder,
                      const Query& query) {
+  return prepare(connection, collection, encode_parts(collection, encoder, query), query);
+}
+
+RankingQuery prepare(Connection& connection, const Collection& collection,
+                     const QueryVectors& vectors, const Query& query) {
   RankingQuery ranking;
   ranking.mode = ranking_mode(collection, query);
   ranking.limit = query.limit;
   ranking.where = query.where;
   ranking.embedding_of_text = !query.picture && query.like_key.empty();
   if (!query.like_key.empty()) ranking.exclude_key = query.like_key;
-  if (needs_encoder(collection, query)) {
-    if (encoder == nullptr) {
-      throw Error(ErrorKind::kInternal, "searching: the query needs a model and none was loaded");
-    }
-    check_model(collection, encoder->info());
-  }
   if (ranking.mode != RankingMode::kKeyword) {
-    ranking.embedding = query_embedding(connection, collection, encoder, query);
+    ranking.embedding = query_embedding(connection, collection, vectors, query);
   }
   if (ranking.mode != RankingMode::kVector) {
     ranking.text = without(query.text, query.not_text);
@@ -181,12 +203,12 @@ RankingQuery prepare(Connection& connection, const Collection& collection, const
   return ranking;
 }
 
-SearchResult search(Connection& connection, const Collection& collection, const Encoder* encoder,
-                    const Query& query) {
+SearchResult search(Connection& connection, const Collection& collection,
+                    const QueryVectors& vectors, const Query& query) {
   const auto start = std::chrono::steady_clock::now();
   SearchResult result;
   result.collection = collection.name;
-  const RankingQuery ranking = prepare(connection, collection, encoder, query);
+  const RankingQuery ranking = prepare(connection, collection, vectors, query);
   result.mode = ranking.mode;
   result.encode_ms = milliseconds_since(start);
 
@@ -194,6 +216,17 @@ SearchResult search(Connection& connection, const Collection& collection, const 
   result.hits = rank(connection, collection, ranking);
   result.search_ms = milliseconds_since(ranking_start);
   result.total_ms = milliseconds_since(start);
+  return result;
+}
+
+SearchResult search(Connection& connection, const Collection& collection, const Encoder* encoder,
+                    const Query& query) {
+  const auto start = std::chrono::steady_clock::now();
+  const QueryVectors vectors = encode_parts(collection, encoder, query);
+  const double encode_ms = milliseconds_since(start);
+  SearchResult result = search(connection, collection, vectors, query);
+  result.encode_ms += encode_ms;
+  result.total_ms += encode_ms;
   return result;
 }
 

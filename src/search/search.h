@@ -50,10 +50,29 @@ bool needs_encoder(const Collection& collection, const Query& query);
 //   throws  Error{kConflict} naming both models where the collection was made with another one
 void check_model(const Collection& collection, const ModelInfo& model);
 
+// The vectors of a query's parts, as far as it has them, of any length above zero: made without a
+// connection, so that no connection waits for a model.
+struct QueryVectors {
+  std::vector<float> text, not_text, picture;
+};
+
+// Which of them a search of this query will read.
+struct QueryParts {
+  bool text = false, not_text = false, picture = false;
+};
+QueryParts parts_to_encode(const Collection& collection, const Query& query);
+
 // The query as ranking takes it: its parts encoded, its words cut, auto decided. Encoder and errors
 // as with search().
 RankingQuery prepare(Connection& connection, const Collection& collection, const Encoder* encoder,
                      const Query& query);
+
+// The second half of both: the vectors are there, of the collection's model; query.picture is only
+// asked whether it is there. encode_ms is what the like_key's lookup took.
+RankingQuery prepare(Connection& connection, const Collection& collection,
+                     const QueryVectors& vectors, const Query& query);
+SearchResult search(Connection& connection, const Collection& collection,
+                    const QueryVectors& vectors, const Query& query);
 
 // The encoder must be of the collection's model; it may be null where needs_encoder() says so.
 //   throws  Error{kConflict} naming both models where it isn't, kInvalidArgument as ranking_mode()

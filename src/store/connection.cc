@@ -229,6 +229,8 @@ Connection::Connection(const std::string& url) {
   }
 }
 
+bool Connection::alive() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
+
 void Connection::fail(const pg_result* result, std::string_view sql) {
   last_error_.sqlstate = field(result, PG_DIAG_SQLSTATE);
   last_error_.message = field(result, PG_DIAG_MESSAGE_PRIMARY);

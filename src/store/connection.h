@@ -89,6 +89,9 @@ class Connection {
 
   const ServerError& last_error() const { return last_error_; }
 
+  // False once libpq has noticed that the server is gone; it notices when a statement fails.
+  bool alive() const;
+
   std::string quote_identifier(std::string_view name);
   std::string quote_literal(std::string_view text);
   pg_conn* raw() { return connection_.get(); }
