@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   pgmmr::add_ingest_command(app, exit_code);
   pgmmr::add_model_command(app, exit_code);
   pgmmr::add_search_command(app, exit_code);
+  pgmmr::add_serve_command(app, exit_code);
   pgmmr::add_tokenize_command(app, exit_code);
   std::signal(SIGPIPE, SIG_IGN);
   pgmmr::interrupted();

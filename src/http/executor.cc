@@ -1,0 +1,212 @@
+#include "http/executor.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "http/problem.h"
+
+namespace pgmmr {
+namespace {
+
+// The gain of a larger batch is small by then, and the first of it waits for the last.
+constexpr std::size_t kBatch = 16;
+
+Problem busy() {
+  return Problem(503, "too many requests are waiting; try again in a moment", {},
+                 {{"Retry-After", "1"}});
+}
+
+Embedding shared(std::vector<float> values) {
+  return std::make_shared<const std::vector<float>>(std::move(values));
+}
+
+std::vector<float> row_of(const Matrix& matrix, std::size_t row) {
+  const auto values = matrix.row(static_cast<int>(row));
+  return {values.begin(), values.end()};
+}
+
+std::string memory_key(const Encoder& encoder, char kind, const std::string& what) {
+  return encoder.info().fingerprint + kind + what;
+}
+
+}  // namespace
+
+Executor::Executor(int threads, std::size_t waiting, std::chrono::milliseconds patience,
+                   std::size_t remembered)
+    : most_waiting_(waiting), patience_(patience), most_remembered_(remembered) {
+  for (int i = 0; i < std::max(1, threads); ++i) workers_.emplace_back([this] { work(); });
+}
+
+Executor::~Executor() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  filled_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+std::future<std::vector<float>> Executor::submit(std::unique_ptr<Job> job) {
+  auto future = job->embedding.get_future();
+  job->since = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_ || jobs_.size() >= most_waiting_) {
+      ++figures_.refused;
+      throw busy();
+    }
+    jobs_.push_back(std::move(job));
+  }
+  filled_.notify_one();
+  return future;
+}
+
+std::vector<Embedding> Executor::encode_texts(const Encoder& encoder,
+                                              const std::vector<std::string>& texts) {
+  std::vector<Embedding> result(texts.size());
+  std::vector<std::future<std::vector<float>>> futures(texts.size());
+  std::exception_ptr failure;
+  for (std::size_t i = 0; i < texts.size() && !failure; ++i) {
+    result[i] = recall(memory_key(encoder, 't', texts[i]));
+    if (result[i]) continue;
+    auto job = std::make_unique<Job>();
+    job->encoder = &encoder;
+    job->text = &texts[i];
+    try {
+      futures[i] = submit(std::move(job));
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+  // All are waited for, failed or not: the workers read the caller's texts.
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (!futures[i].valid()) continue;
+    try {
+      result[i] = shared(futures[i].get());
+      remember(memory_key(encoder, 't', texts[i]), result[i]);
+    } catch (...) {
+      if (!failure) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return result;
+}
+
+Embedding Executor::encode_picture(const Encoder& encoder, const std::string& key,
+                                   const std::function<Picture()>& make) {
+  const std::string place = memory_key(encoder, 'p', key);
+  if (Embedding known = recall(place)) return known;
+  Embedding result;
+  run([&] {
+    const Picture picture = make();
+    Matrix rows = encoder.encode_pictures({&picture, 1});
+    normalise_rows(rows);
+    result = shared(row_of(rows, 0));
+  });
+  remember(place, result);
+  const std::lock_guard lock(mutex_);
+  ++figures_.pictures;
+  return result;
+}
+
+void Executor::run(const std::function<void()>& work) {
+  auto job = std::make_unique<Job>();
+  job->work = work;
+  submit(std::move(job)).get();
+}
+
+void Executor::work() {
+  for (;;) {
+    std::vector<std::unique_ptr<Job>> taken;
+    {
+      std::unique_lock lock(mutex_);
+      filled_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
+      if (jobs_.empty()) return;
+      taken.push_back(std::move(jobs_.front()));
+      jobs_.pop_front();
+      const Encoder* const encoder = taken.front()->encoder;
+      for (auto at = jobs_.begin(); encoder != nullptr && at != jobs_.end();) {
+        if ((*at)->encoder != encoder || taken.size() >= kBatch) {
+          ++at;
+          continue;
+        }
+        taken.push_back(std::move(*at));
+        at = jobs_.erase(at);
+      }
+    }
+    const auto oldest = std::chrono::steady_clock::now() - patience_;
+    std::erase_if(taken, [&](const std::unique_ptr<Job>& job) {
+      if (job->since >= oldest) return false;
+      job->embedding.set_exception(std::make_exception_ptr(busy()));
+      return true;
+    });
+    if (taken.empty()) continue;
+    if (taken.front()->encoder != nullptr) {
+      encode(taken);
+      continue;
+    }
+    try {
+      taken.front()->work();
+      taken.front()->embedding.set_value({});
+    } catch (...) {
+      taken.front()->embedding.set_exception(std::current_exception());
+    }
+  }
+}
+
+void Executor::encode(std::vector<std::unique_ptr<Job>>& jobs) {
+  {
+    const std::lock_guard lock(mutex_);
+    figures_.texts += jobs.size();
+    ++figures_.batches;
+  }
+  std::vector<std::string> texts;
+  texts.reserve(jobs.size());
+  for (const auto& job : jobs) texts.push_back(*job->text);
+  try {
+    Matrix rows = jobs.front()->encoder->encode_texts(texts);
+    normalise_rows(rows);
+    for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i]->embedding.set_value(row_of(rows, i));
+  } catch (...) {
+    if (jobs.size() == 1) {
+      jobs.front()->embedding.set_exception(std::current_exception());
+      return;
+    }
+    // One text's fault is not the others'.
+    for (auto& job : jobs) {
+      std::vector<std::unique_ptr<Job>> alone;
+      alone.push_back(std::move(job));
+      encode(alone);
+    }
+  }
+}
+
+Embedding Executor::recall(const std::string& key) {
+  const std::lock_guard lock(memory_mutex_);
+  const auto found = places_.find(key);
+  if (found == places_.end()) return nullptr;
+  memory_.splice(memory_.begin(), memory_, found->second);
+  return found->second->second;
+}
+
+void Executor::remember(const std::string& key, Embedding embedding) {
+  constexpr std::size_t kLongestKey = 4096;  // long texts are rare, and would make the memory large
+  if (key.size() > kLongestKey) return;
+  const std::lock_guard lock(memory_mutex_);
+  if (places_.contains(key)) return;
+  memory_.emplace_front(key, std::move(embedding));
+  places_[key] = memory_.begin();
+  if (memory_.size() <= most_remembered_) return;
+  places_.erase(memory_.back().first);
+  memory_.pop_back();
+}
+
+Executor::Figures Executor::figures() const {
+  const std::lock_guard lock(mutex_);
+  Figures figures = figures_;
+  figures.waiting = jobs_.size();
+  return figures;
+}
+
+}  // namespace pgmmr

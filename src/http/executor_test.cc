@@ -1,0 +1,149 @@
+#include "http/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <latch>
+
+#include "base/error.h"
+#include "http/problem.h"
+#include "support/colour_encoder.h"
+
+namespace pgmmr {
+namespace {
+
+// Counts batches, and can be held so that a queue forms behind it.
+class CountingEncoder : public test::ColourEncoder {
+ public:
+  Matrix encode_texts(std::span<const std::string> texts) const override {
+    ++batches;
+    largest = std::max<std::size_t>(largest, texts.size());
+    for (const std::string& text : texts) {
+      if (text == "hold") gate.wait();
+      if (text == "bad") throw Error(ErrorKind::kInvalidArgument, "bad text");
+    }
+    return ColourEncoder::encode_texts(texts);
+  }
+  mutable std::atomic<int> batches = 0;
+  mutable std::size_t largest = 0;
+  mutable std::latch gate{1};
+};
+
+void wait_until(const std::function<bool()>& met) {
+  while (!met()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+TEST(Executor, EncodesWhatWaitsAsOneBatch) {
+  CountingEncoder encoder;
+  Executor executor(1, 100, std::chrono::seconds(60), 0);
+  std::vector<std::jthread> askers;
+  askers.emplace_back([&] { executor.encode_texts(encoder, {"hold"}); });
+  wait_until([&] { return encoder.batches == 1; });
+  std::vector<Embedding> results(10);
+  for (int n = 0; n < 10; ++n) {
+    askers.emplace_back([&, n] {
+      results[static_cast<std::size_t>(n)] =
+          executor.encode_texts(encoder, {std::to_string(n)}).front();
+    });
+  }
+  wait_until([&] { return executor.figures().waiting == 10; });
+  encoder.gate.count_down();
+  askers.clear();
+  EXPECT_EQ(encoder.batches, 2);
+  EXPECT_EQ(encoder.largest, 10U);
+  for (int n = 0; n < 10; ++n) {
+    const auto expected = test::vector_of(n);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR((*results[static_cast<std::size_t>(n)])[i], expected[i], 1e-6);
+    }
+  }
+}
+
+TEST(Executor, OneBadTextSpoilsNoOther) {
+  CountingEncoder encoder;
+  Executor executor(1, 100, std::chrono::seconds(60), 0);
+  std::vector<std::jthread> askers;
+  askers.emplace_back([&] { executor.encode_texts(encoder, {"hold"}); });
+  wait_until([&] { return encoder.batches == 1; });
+  std::atomic<int> good = 0, bad = 0;
+  for (const char* text : {"1", "bad", "2"}) {
+    askers.emplace_back([&, text] {
+      try {
+        executor.encode_texts(encoder, {text});
+        ++good;
+      } catch (const Error&) {
+        ++bad;
+      }
+    });
+  }
+  wait_until([&] { return executor.figures().waiting == 3; });
+  encoder.gate.count_down();
+  askers.clear();
+  EXPECT_EQ(good, 2);
+  EXPECT_EQ(bad, 1);
+}
+
+TEST(Executor, RefusesWhatIsTooMuch) {
+  CountingEncoder encoder;
+  Executor executor(1, 2, std::chrono::seconds(60), 0);
+  std::vector<std::jthread> askers;
+  askers.emplace_back([&] { executor.encode_texts(encoder, {"hold"}); });
+  wait_until([&] { return encoder.batches == 1; });
+  for (int n = 0; n < 2; ++n) {
+    askers.emplace_back([&] { executor.encode_texts(encoder, {"1"}); });
+  }
+  wait_until([&] { return executor.figures().waiting == 2; });
+  try {
+    executor.encode_texts(encoder, {"3"});
+    ADD_FAILURE() << "expected a refusal";
+  } catch (const Problem& problem) {
+    EXPECT_EQ(problem.status, 503);
+    ASSERT_EQ(problem.headers.size(), 1U);
+    EXPECT_EQ(problem.headers.front().first, "Retry-After");
+  }
+  encoder.gate.count_down();
+}
+
+TEST(Executor, GivesUpWhatWaitedTooLong) {
+  Executor executor(1, 10, std::chrono::milliseconds(20), 0);
+  std::latch gate(1);
+  std::jthread holder([&] { executor.run([&] { gate.wait(); }); });
+  std::atomic<int> status = 0, ran = 0;
+  std::jthread asker([&] {
+    wait_until([&] { return executor.figures().waiting == 0; });
+    try {
+      executor.run([&] { ++ran; });
+    } catch (const Problem& problem) {
+      status = problem.status;
+    }
+  });
+  wait_until([&] { return executor.figures().waiting == 1; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  gate.count_down();
+  asker.join();
+  EXPECT_EQ(status, 503);
+  EXPECT_EQ(ran, 0);
+}
+
+TEST(Executor, RemembersTheNewest) {
+  CountingEncoder encoder;
+  encoder.gate.count_down();
+  Executor executor(1, 10, std::chrono::seconds(60), 2);
+  for (const char* text : {"1", "2", "1", "2"}) executor.encode_texts(encoder, {text});
+  EXPECT_EQ(encoder.batches, 2);
+  executor.encode_texts(encoder, {"3"});  // 1 goes
+  executor.encode_texts(encoder, {"2"});
+  EXPECT_EQ(encoder.batches, 3);
+  executor.encode_texts(encoder, {"1"});
+  EXPECT_EQ(encoder.batches, 4);
+  int made = 0;
+  for (int i = 0; i < 2; ++i) {
+    executor.encode_picture(encoder, "digest", [&] {
+      ++made;
+      return test::picture_of(1);
+    });
+  }
+  EXPECT_EQ(made, 1);
+}
+
+}  // namespace
+}  // namespace pgmmr
