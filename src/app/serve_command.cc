@@ -83,7 +83,8 @@ void run(const Arguments& arguments) {
   settings.fetches_urls = !arguments.no_urls;
   settings.fetches_private_urls = arguments.private_urls;
   settings.encoders = arguments.encoders > 0 ? arguments.encoders : default_encoders();
-  settings.connections = arguments.connections > 0 ? arguments.connections : default_encoders();
+  // Two a core: while one's answer is read and written here, another one's backend can work.
+  settings.connections = arguments.connections > 0 ? arguments.connections : 2 * default_encoders();
   settings.in_flight = static_cast<std::size_t>(arguments.queue);
   settings.body_bytes = static_cast<std::size_t>(arguments.max_body_mb) << 20;
   settings.model = arguments.model;
@@ -143,7 +144,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   command->add_option("--threads", arguments->encoders, "That encode; default: one a core")
       ->check(CLI::Range(1, 256));
   command
-      ->add_option("--connections", arguments->connections, "To the database; default: one a core")
+      ->add_option("--connections", arguments->connections, "To the database; default: two a core")
       ->check(CLI::Range(1, 256));
   command->add_option("--queue", arguments->queue, "Searches under way at once; beyond: 503")
       ->check(CLI::Range(1, 100'000))
