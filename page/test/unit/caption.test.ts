@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { caption_of, marked_pieces, value_text } from '../../src/caption';
+import type { Hit, Item } from '../../src/contract';
+import { examples_of } from '../../src/wall.svelte';
+
+const item = (fields: Record<string, unknown>, caption?: string): Item => ({
+  key: 'noto/1F34E',
+  image: '',
+  width: 64,
+  height: 64,
+  fields,
+  thumbnail: '',
+  picture: '',
+  ...(caption === undefined ? {} : { caption }),
+});
+
+test('a short name in the right language comes before the service\'s caption, that before the key', () => {
+  const both = item({ name_en: 'red apple', name_zh: '红苹果' }, 'red apple, fruit: apple');
+  expect(caption_of(both, 'en')).toBe('red apple');
+  expect(caption_of(both, 'zh')).toBe('红苹果');
+  expect(caption_of(item({ title: 'Sunset' }, 'a long one'), 'zh')).toBe('Sunset');
+  expect(caption_of(item({ name_en: ' ', year: 1999 }, 'a dog'), 'en')).toBe('a dog');
+  expect(caption_of(item({}), 'en')).toBe('noto/1F34E');
+});
+
+test('fields of any type are text', () => {
+  expect(value_text(['a', null, 2])).toBe('a, 2');
+  expect(value_text({ a: 1 })).toBe('{"a":1}');
+  expect(value_text(null)).toBe('');
+  expect(value_text(false)).toBe('false');
+});
+
+const marked = (text: string, words: string[]) =>
+  marked_pieces(text, words).map((piece) => (piece.marked ? `[${piece.text}]` : piece.text)).join('');
+
+test.each([
+  ['red apple, Red car', ['red'], '[red] apple, [Red] car'],
+  ['a reduced red', ['red'], 'a reduced [red]'],
+  ['红色的水果', ['红色', '水果'], '[红色]的[水果]'],
+  ['apples and apple', ['apple', 'apples'], '[apples] and [apple]'],
+  ['c++ (new)', ['c++', '(new)'], '[c++] [(new)]'],
+  ['nothing here', [], 'nothing here'],
+  ['<b>bold</b>', ['b'], '<[b]>bold</[b]>'],
+])('%j with %j is shown as %j', (text, words, expected) => {
+  expect(marked(text, words)).toBe(expected);
+});
+
+test('pieces put together are the text again', () => {
+  const text = 'Red, red and redder 红 red';
+  expect(marked_pieces(text, ['red', '红']).map((piece) => piece.text).join('')).toBe(text);
+});
+
+test('examples are short names, one of each band, none twice, rather without its colour', () => {
+  const hit = (name: string) => item({ name_en: name }) as Hit;
+  const bands = [
+    [hit('IMG_0042'), hit('a very long name of a picture indeed'), hit('red circle'), hit('cherry')],
+    [hit('cherry'), hit('tangerine')],
+    [],
+    [hit('green square')],
+  ];
+  expect(examples_of(bands, 'en', ['red', 'orange', 'yellow', 'green'])).toEqual([
+    'cherry',
+    'tangerine',
+    'green square',
+  ]);
+});
