@@ -110,7 +110,7 @@ export const zh: Strings = {
   theme_light: '主题：浅色',
   theme_dark: '主题：深色',
   other_language: 'EN',
-  other_language_label: 'Switch to English',
+  other_language_label: 'EN: switch to English',
   shortcuts: '键盘快捷键',
   key_search: '转到搜索栏',
   key_arrows: '在图片间移动',

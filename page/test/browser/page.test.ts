@@ -208,7 +208,7 @@ describe('Chinese', () => {
     expect((await visitor.captions(5)).join('')).toMatch(/\p{Script=Han}/u);
     expect(await visitor.page.locator('html').getAttribute('lang')).toBe('zh-Hans');
     await visitor.look('chinese');
-    await visitor.page.getByRole('button', { name: 'Switch to English' }).click();
+    await visitor.page.getByRole('button', { name: /switch to English/ }).click();
     await visitor.page.getByRole('button', { name: 'Search', exact: true }).waitFor();
     await visitor.page.reload();
     await visitor.page.getByRole('button', { name: 'Search', exact: true }).waitFor();
@@ -263,6 +263,7 @@ describe('when something is wrong', () => {
     await visitor.page.getByRole('alert').waitFor();
     expect(await visitor.page.getByRole('alert').innerText()).toMatch(/Request \S{4,}/);
     await visitor.look('error');
+    await visitor.page.getByRole('alert').getByRole('button', { name: 'Remove your picture' }).click();
     await visitor.find('red apple'); // and the page goes on
   });
 
