@@ -42,9 +42,8 @@ const pgmmr = async (...args) => {
   try {
     return (await run(program, args, { maxBuffer: 1 << 28 })).stdout;
   } catch (error) {
-    const detail = String(error.stderr).trim().replace(/^pgmmr: /, '');
-    if (/not a picture|cannot be read|format|decod/i.test(detail))
-      throw new Refusal(415, 'Not a picture that can be read', detail);
+    const detail = String(error.stderr).trim().replace(/^pgmmr: /, '').replace(/\/\S*\/[0-9a-f]{64}/, 'image');
+    if (/^image: /.test(detail)) throw new Refusal(415, 'Not a picture that can be read', detail);
     throw new Refusal(400, 'This search cannot be done', detail);
   }
 };

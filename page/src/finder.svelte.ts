@@ -102,6 +102,7 @@ class Finder {
   async start(): Promise<void> {
     history.scrollRestoration = 'manual';
     window.addEventListener('popstate', () => void this.#follow());
+    this.search = from_address(location.search).search; // the page takes its shape at once
     await this.connect();
   }
 
@@ -109,12 +110,19 @@ class Finder {
     this.phase = 'starting';
     this.problem = null;
     try {
-      this.service = await get_service();
-      if (this.service.auth.required && !this.service.auth.authenticated) {
+      const [service, collections] = await Promise.all([
+        get_service(),
+        get_collections().catch((error: unknown) => {
+          if (error instanceof ServiceError && error.problem.status === 401) return null;
+          throw error;
+        }),
+      ]);
+      this.service = service;
+      if (!collections || (service.auth.required && !service.auth.authenticated)) {
         this.phase = 'locked';
         return;
       }
-      this.collections = await get_collections();
+      this.collections = collections;
       this.phase = 'ready';
       await this.#follow();
     } catch (error) {

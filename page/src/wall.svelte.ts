@@ -11,7 +11,7 @@ const COLOURS: Record<Language, readonly string[]> = {
 };
 const EACH = 14; // pictures of a colour
 const ASKED = 48; // enough that as many different ones are among them
-const LONGEST = 22; // letters of a search to try
+const LONGEST = 21; // letters of a search to try; one of a script without spaces counts as three
 const EXAMPLES = 5;
 
 class Wall {
@@ -73,7 +73,8 @@ export function examples_of(
 
 // Not a file's name, nor a sentence.
 function good_example(name: string): boolean {
-  return name.length >= 2 && name.length <= LONGEST && !/[/_\d]/.test(name);
+  const length = [...name].reduce((sum, one) => sum + (/\p{Script=Han}/u.test(one) ? 3 : 1), 0);
+  return length >= 3 && length <= LONGEST && !/[/_\d]/.test(name);
 }
 
 export const wall = new Wall();
