@@ -61,7 +61,7 @@ export function from_address(address: string): Place {
       collection: query.get('c') ?? '',
       text: (query.get('q') ?? '').trim(),
       like: query.get('like') ?? '',
-      url: /^https?:\/\//i.test(url) ? url : '',
+      url: /^https?:\/\//i.test(url) && URL.canParse(url) ? url : '',
       picture: /^[\w-]{1,40}$/.test(query.get('pic') ?? '') ? (query.get('pic') as string) : '',
       mode: MODES.includes(mode) ? mode : 'auto',
       count: Number.isInteger(count) && count >= 1 ? Math.min(count, MAX_COUNT) : DEFAULT_COUNT,

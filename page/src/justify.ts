@@ -88,12 +88,13 @@ export function justify(sizes: readonly Size[], frame: Frame): Layout {
   return { boxes, height: Math.max(0, top - frame.gap), rows: row };
 }
 
-// How high rows should be: small pictures are not blown up to more than twice their size, large ones
-// leave room for several rows, and a phone still shows two or three beside each other.
+// How high rows should be: few pictures are blown up to more than twice their size, large ones leave
+// room for several rows, and a phone still shows two or three beside each other. The quartile rather
+// than the median: where small and large ones are mixed, the small decide, and searches look alike.
 export function wished_row_height(sizes: readonly Size[], width: number): number {
   const first = sizes.slice(0, 24).map((size) => size.height).sort((a, b) => a - b);
-  const median = first[first.length >> 1] ?? 200;
+  const quartile = first[first.length >> 2] ?? 200;
   const most = width < 560 ? 136 : width < 1000 ? 184 : 216;
   const least = width < 560 ? 96 : 124;
-  return Math.min(most, Math.max(least, 2 * median));
+  return Math.min(most, Math.max(least, 2 * quartile));
 }

@@ -47,6 +47,7 @@ test.each([
   ['?k=999999', 'count', MAX_COUNT],
   ['?url=javascript:alert(1)', 'url', ''],
   ['?url=data:text/html,x', 'url', ''],
+  ['?url=https://', 'url', ''],
   ['?pic=../../etc/passwd', 'picture', ''],
   ['?q=%20%20', 'text', ''],
   ['?q=%E0%A4%A', 'text', '\uFFFD%A'],

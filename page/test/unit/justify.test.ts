@@ -102,6 +102,8 @@ test('rows are no higher than twice small pictures, nor than a screen likes', ()
   expect(of(4000, 1200)).toBe(216);
   expect(of(4000, 390)).toBe(136);
   expect(of(16, 1200)).toBe(124);
+  const mixed = Array.from({ length: 30 }, (_, i) => ({ width: 64, height: i % 3 === 0 ? 64 : 128 }));
+  expect(wished_row_height(mixed, 1200)).toBe(128); // not 216: a third would be a blur
 });
 
 describe('arrow keys', () => {
