@@ -29,6 +29,7 @@ struct Arguments {
   std::vector<std::string> hosts, origins;
   int encoders = 0, connections = 0, queue = 256, max_body_mb = 32;
   bool no_urls = false, private_urls = false, quiet = false;
+  Precision precision = Precision::kAuto;
 };
 
 struct Address {
@@ -95,8 +96,11 @@ void run(const Arguments& arguments) {
     Connection connection(url);
     migrate(connection);
   }
-  Service service(settings, url, [](const std::string& id, const std::string& revision) {
-    return load_model(id, revision);
+  const EncoderOptions encoding{.precision = arguments.precision,
+                                .threads = default_encoders(),
+                                .pack_folder = {}};
+  Service service(settings, url, [encoding](const std::string& id, const std::string& revision) {
+    return load_model(id, revision, encoding);
   });
   WebServer server(service, address.host, address.port);
   server.start();
@@ -137,6 +141,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
                       "What a client must bring; better in PGMMR_TOKEN, which ps does not show");
   command->add_option("--model", arguments->model,
                       "For /v1/embeddings; default: the first collection's");
+  add_precision_option(*command, arguments->precision);
   command->add_option("--allow-host", arguments->hosts,
                       "Another Host name to answer to when listening on this machine alone");
   command->add_option("--allow-origin", arguments->origins,

@@ -52,6 +52,7 @@ Embedding encode_image_bytes(Service& service, const Encoder& encoder, const std
     const auto start = Clock::now();
     DecodeOptions options;
     options.max_pixels = service.settings.pixels;
+    options.enough_edge = encoder.enough_edge();
     try {
       Picture picture = decode_picture(bytes, name, options);
       service.metrics.observe_stage("decode", seconds_since(start));
