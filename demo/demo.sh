@@ -29,4 +29,9 @@ echo "Meaning and words together, in Chinese:" >&2
 show search -c demo "红色的水果" -k 12 --save pgmmr-demo.png
 
 say "Contact sheets: pgmmr-demo-words.png, pgmmr-demo-picture.png, pgmmr-demo.png"
-[ "${1:-}" = --no-serve ] || say "The web page will be at http://127.0.0.1:7860; this version does not serve it yet."
+if [ "${1:-}" = --no-serve ]; then
+  say "The web page: pgmmr serve, then http://127.0.0.1:7860"
+else
+  say "The web page, until Ctrl-C:"
+  exec "$pgmmr" serve --quiet
+fi
