@@ -44,7 +44,7 @@ TEST(DemoModel, EmbedsPicturesAsPyTorchDoes) {
   const auto want = golden();
   std::vector<std::string> paths;
   for (const auto& path : want.at("pictures")) {
-    paths.push_back(test::test_data().parent_path().parent_path() / path.get<std::string>());
+    paths.push_back(test::source_dir() / path.get<std::string>());
   }
   expect_same_direction(embed("image", paths), want.at("image_embeddings"));
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "app/csv_field.h"
 #include "app/hit_format.h"
 #include "app/progress.h"
 
@@ -41,16 +42,6 @@ std::string index_sentence(const IndexRecall& index) {
   }
   return index.has_index ? "index: there is one, but so few rows are searched exactly\n"
                          : "index: none, search is exact\n";
-}
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string field = "\"";
-  for (const char letter : text) {
-    if (letter == '"') field += '"';
-    field += letter;
-  }
-  return field + '"';
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "app/csv_field.h"
 #include "search/hit_picture.h"
 
 namespace pgmmr {
@@ -42,16 +43,6 @@ bool moves_cursor(UChar32 letter) {
 std::string padded(const std::string& text, int width) {
   const int missing = width - display_width(text);
   return text + std::string(static_cast<std::size_t>(std::max(0, missing)), ' ');
-}
-
-std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string field = "\"";
-  for (const char letter : text) {
-    if (letter == '"') field += '"';
-    field += letter;
-  }
-  return field + '"';
 }
 
 std::string number_or_empty(const std::optional<double>& value) {
