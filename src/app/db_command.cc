@@ -14,6 +14,7 @@
 
 #include "app/command.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/settings.h"
 #include "store/collection.h"
 #include "store/connection.h"
@@ -114,19 +115,10 @@ void run_client(const std::string& what, const std::vector<std::string>& command
 
 void backup(const std::string& file) {
   const std::string url = hand_over(database_url());
-  const std::string part = fs::absolute(file).string() + ".part";
-  std::error_code code;
-  try {
-    run_client("backing up to " + file,
-               {client_program("pg_dump"), "--format=custom", "--file=" + part, "--dbname=" + url});
-  } catch (const Error&) {
-    fs::remove(part, code);
-    throw;
-  }
-  fs::rename(part, file, code);
-  if (code) {
-    throw Error(ErrorKind::kUnavailable, "backing up to " + file + ": " + code.message());
-  }
+  Replacement replacement(fs::absolute(file));
+  run_client("backing up to " + file, {client_program("pg_dump"), "--format=custom",
+                                       "--file=" + replacement.part().string(), "--dbname=" + url});
+  replacement.commit();
 }
 
 // Only into a database without collections: nothing but `collection drop` drops a user's table.

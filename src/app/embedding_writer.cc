@@ -1,16 +1,13 @@
 #include "app/embedding_writer.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "base/error.h"
-#include "base/file.h"
 
 namespace pgmmr {
 namespace {
@@ -96,20 +93,15 @@ EmbeddingWriter::EmbeddingWriter(const std::filesystem::path& path) : path_(path
     file_.reset(stdout);
     return;
   }
-  part_ = path.string() + ".part" + std::to_string(getpid());
-  file_.reset(std::fopen(part_.c_str(), "wb"));
+  replacement_.emplace(path);
+  file_.reset(std::fopen(replacement_->part().c_str(), "wb"));
   if (!file_) {
     throw Error(ErrorKind::kUnavailable,
                 path.string() + ": cannot be written: " + std::strerror(errno));
   }
 }
 
-EmbeddingWriter::~EmbeddingWriter() {
-  if (!file_ || part_.empty()) return;
-  file_.reset();
-  std::error_code ignored;
-  std::filesystem::remove(part_, ignored);
-}
+EmbeddingWriter::~EmbeddingWriter() = default;
 
 void EmbeddingWriter::put(std::string_view bytes) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) {
@@ -126,13 +118,7 @@ void EmbeddingWriter::close() {
   if (std::fflush(file_.get()) != 0) fail(std::strerror(errno));
   if (path_.empty()) return;
   if (std::fclose(file_.release()) != 0) fail(std::strerror(errno));
-  std::error_code code;
-  std::filesystem::rename(part_, path_, code);
-  if (code) {
-    std::error_code ignored;
-    std::filesystem::remove(part_, ignored);
-    fail(code.message());
-  }
+  replacement_->commit();
 }
 
 std::unique_ptr<EmbeddingWriter> EmbeddingWriter::open(EmbeddingFormat format,

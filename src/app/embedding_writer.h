@@ -5,9 +5,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "base/file.h"
 
 namespace pgmmr {
 
@@ -49,7 +52,8 @@ class EmbeddingWriter {
       if (file != stdout) std::fclose(file);
     }
   };
-  std::filesystem::path path_, part_;
+  std::filesystem::path path_;
+  std::optional<Replacement> replacement_;  // none for standard output
   std::unique_ptr<std::FILE, Close> file_;
 };
 

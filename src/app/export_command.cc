@@ -4,7 +4,6 @@
 // line. FILE.parquet holds key, image_uri, the dataset's own columns with their types, and
 // embedding.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "app/embedding_writer.h"
 #include "app/progress.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "dataset/parquet_writer.h"
 #include "store/collection_scan.h"
 #include "store/embedded_server.h"
@@ -29,16 +29,13 @@ struct Arguments {
 // Lines to a file that appears when it is whole.
 class LineFile {
  public:
-  explicit LineFile(std::filesystem::path path)
-      : path_(std::move(path)), part_(path_.string() + ".part" + std::to_string(getpid())) {
-    file_ = std::fopen(part_.c_str(), "wb");
+  explicit LineFile(std::filesystem::path path) : path_(std::move(path)), replacement_(path_) {
+    file_ = std::fopen(replacement_.part().c_str(), "wb");
     if (file_ == nullptr) fail();
   }
   ~LineFile() {
     if (file_ == nullptr) return;
     std::fclose(file_);
-    std::error_code ignored;
-    std::filesystem::remove(part_, ignored);
   }
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
@@ -51,10 +48,8 @@ class LineFile {
   void finish() {
     std::FILE* const file = file_;
     file_ = nullptr;
-    std::error_code code;
     if (std::fclose(file) != 0) fail();
-    std::filesystem::rename(part_, path_, code);
-    if (code) fail();
+    replacement_.commit();
   }
 
  private:
@@ -62,7 +57,8 @@ class LineFile {
     throw Error(ErrorKind::kUnavailable, path_.string() + ": cannot be written");
   }
 
-  const std::filesystem::path path_, part_;
+  const std::filesystem::path path_;
+  Replacement replacement_;
   std::FILE* file_ = nullptr;
 };
 

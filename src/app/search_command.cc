@@ -26,7 +26,7 @@ namespace pgmmr {
 namespace {
 
 constexpr int kTableWidth = 100;  // where stdout is no terminal
-constexpr int kSheetSide = 320;  // of a picture on the contact sheet, before the sheet fits it
+constexpr int kSheetSide = 320;   // of a picture on the contact sheet, before the sheet fits it
 constexpr std::size_t kMaxSheetCells = 200;
 
 const std::map<std::string, SearchMode> kModes = {{"auto", SearchMode::kAuto},

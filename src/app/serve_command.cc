@@ -96,9 +96,8 @@ void run(const Arguments& arguments) {
     Connection connection(url);
     migrate(connection);
   }
-  const EncoderOptions encoding{.precision = arguments.precision,
-                                .threads = default_encoders(),
-                                .pack_folder = {}};
+  const EncoderOptions encoding{
+      .precision = arguments.precision, .threads = default_encoders(), .pack_folder = {}};
   Service service(settings, url, [encoding](const std::string& id, const std::string& revision) {
     return load_model(id, revision, encoding);
   });

@@ -69,26 +69,49 @@ std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) 
   return bytes;
 }
 
-void write_file(const std::filesystem::path& path, std::string_view bytes) {
-  const std::filesystem::path part = path.string() + ".part" + std::to_string(getpid());
-  {
-    std::ofstream out(part, std::ios::binary | std::ios::trunc);
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    out.close();
-    if (!out) {
-      std::error_code ignored;
-      std::filesystem::remove(part, ignored);
+Replacement::Replacement(const std::filesystem::path& path) : path_(path), target_(path) {
+  std::error_code code;
+  const auto status = std::filesystem::status(path, code);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_directory(status)) {
+    part_ = path;
+    return;
+  }
+  if (std::filesystem::is_symlink(path, code)) {
+    target_ = std::filesystem::weakly_canonical(path, code);
+    if (code) target_ = path;
+  }
+  part_ = target_.string() + ".part" + std::to_string(getpid());
+}
+
+Replacement::~Replacement() {
+  if (committed_ || part_ == path_) return;
+  std::error_code ignored;
+  std::filesystem::remove(part_, ignored);
+}
+
+void Replacement::commit() {
+  if (part_ != path_) {
+    std::error_code code;
+    std::filesystem::rename(part_, target_, code);
+    if (code) {
       throw Error(ErrorKind::kUnavailable,
-                  path.string() + ": cannot be written: " + std::strerror(errno));
+                  path_.string() + ": cannot be written: " + code.message());
     }
   }
-  std::error_code code;
-  std::filesystem::rename(part, path, code);
-  if (code) {
-    std::error_code ignored;
-    std::filesystem::remove(part, ignored);
-    throw Error(ErrorKind::kUnavailable, path.string() + ": cannot be written: " + code.message());
+  committed_ = true;
+}
+
+void write_file(const std::filesystem::path& path, std::string_view bytes) {
+  Replacement file(path);
+  std::ofstream out(file.part(), std::ios::binary | std::ios::trunc);
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (!out) {
+    throw Error(ErrorKind::kUnavailable,
+                path.string() + ": cannot be written: " + std::strerror(errno));
   }
+  file.commit();
 }
 
 std::string sha256_hex(std::string_view bytes) {

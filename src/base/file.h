@@ -16,7 +16,26 @@ namespace pgmmr {
 std::string read_file(const std::filesystem::path& path,
                       std::size_t max_bytes = std::size_t{1} << 30);
 
-// Writes beside the target and renames: readers see the old file or the new one, never a part.
+// A file that is written beside its target and then renamed: readers see the old one or the new one,
+// never a part. What a symbolic link names is replaced, not the link. A device or a pipe is written
+// to as it is: renamed over, /dev/null would be a file from then on.
+class Replacement {
+ public:
+  explicit Replacement(const std::filesystem::path& path);
+  ~Replacement();  // removes what was not committed
+  Replacement(const Replacement&) = delete;
+  Replacement& operator=(const Replacement&) = delete;
+
+  const std::filesystem::path& part() const { return part_; }  // write and close this
+  //   throws  Error{kUnavailable}
+  void commit();
+
+ private:
+  std::filesystem::path path_, target_, part_;
+  bool committed_ = false;
+};
+
+// The whole of a Replacement.
 //   throws  Error{kUnavailable}
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 

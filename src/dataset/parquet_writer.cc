@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "dataset/duckdb_session.h"
 
 namespace pgmmr {
@@ -160,34 +161,28 @@ std::string cast(const std::string& value, const std::string& type) {
 
 void write_parquet(const std::filesystem::path& path, const std::vector<ParquetColumn>& columns,
                    const std::function<std::optional<ParquetRow>()>& next) {
-  const std::filesystem::path part = path.string() + ".part" + std::to_string(getpid());
+  Replacement replacement(path);
   std::string select = "SELECT ";
   for (std::size_t i = 0; i < columns.size(); ++i) {
     select += fmt::format("{} AS {}, ", cast(fmt::format("c{}", i), columns[i].type),
                           quoted(columns[i].name));
   }
   Feed feed{columns.size(), next, nullptr};
-  std::error_code ignored;
   try {
     Database database;
     add_function(database, feed);
     // One thread keeps the rows' order and one row group in memory.
     database.run("SET threads = 1; SET preserve_insertion_order = true", path.string());
-    database.run(fmt::format("COPY ({}e AS embedding FROM {}()) TO {} (FORMAT parquet, "
-                             "COMPRESSION zstd, ROW_GROUP_SIZE {})",
-                             select, kFunction, duckdb_literal(part.string()), kRowGroup),
-                 path.string() + ": cannot be written");
+    database.run(
+        fmt::format("COPY ({}e AS embedding FROM {}()) TO {} (FORMAT parquet, "
+                    "COMPRESSION zstd, ROW_GROUP_SIZE {})",
+                    select, kFunction, duckdb_literal(replacement.part().string()), kRowGroup),
+        path.string() + ": cannot be written");
   } catch (const Error&) {
-    std::filesystem::remove(part, ignored);
     if (feed.failure) std::rethrow_exception(feed.failure);
     throw;
   }
-  std::error_code code;
-  std::filesystem::rename(part, path, code);
-  if (code) {
-    std::filesystem::remove(part, ignored);
-    throw Error(ErrorKind::kUnavailable, path.string() + ": cannot be written: " + code.message());
-  }
+  replacement.commit();
 }
 
 }  // namespace pgmmr
