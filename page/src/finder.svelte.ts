@@ -33,6 +33,7 @@ export type Phase = 'starting' | 'ready' | 'locked' | 'failed';
 
 interface Remembered {
   hits: Hit[];
+  reached: number;
   more: boolean;
   took: Took;
   mode: Answer['mode'];
@@ -71,6 +72,7 @@ class Finder {
 
   readonly #answers = new Map<string, Remembered>();
   readonly #captions = new Map<string, Item>();
+  #reached = 0; // hits asked for: a later batch repeats some of an earlier one (openapi.json, offset)
   #abort: AbortController | null = null;
   #retry: ReturnType<typeof setInterval> | undefined;
 
@@ -250,12 +252,13 @@ class Finder {
     const signal = this.#abort?.signal;
     try {
       const answer = await ask_search(
-        await this.#request(searched, Math.min(room, this.#batch(searched)), this.hits.length),
+        await this.#request(searched, Math.min(room, this.#batch(searched)), this.#reached),
         signal,
       );
       if (searched !== this.answered) return;
       const known = new Set(this.hits.map((hit) => hit.key));
       this.hits = [...this.hits, ...answer.hits.filter((hit) => !known.has(hit.key))];
+      this.#reached += answer.hits.length;
       this.more = answer.more && answer.hits.length > 0;
       this.#remember();
     } catch {
@@ -322,6 +325,7 @@ class Finder {
       if (abort.signal.aborted) return;
       this.#show(search, {
         hits: answer.hits,
+        reached: answer.hits.length,
         more: answer.more,
         took: answer.took_ms,
         mode: answer.mode,
@@ -373,6 +377,7 @@ class Finder {
   #show(search: Search, answer: Remembered): void {
     this.answered = search;
     this.hits = answer.hits;
+    this.#reached = answer.reached;
     this.more = answer.more;
     this.took = answer.took;
     this.mode = answer.mode;
@@ -397,6 +402,7 @@ class Finder {
     this.#answers.delete(name);
     this.#answers.set(name, {
       hits: this.hits,
+      reached: this.#reached,
       more: this.more,
       took: this.took,
       mode: this.mode,

@@ -68,9 +68,24 @@ export async function get_collections(): Promise<Collection[]> {
   return (await (await ask('collections')).json()).collections;
 }
 
+// Addresses of pictures are told from the server's root; the page may lie below a proxy's prefix.
+const from_here = <T extends Item>(item: T): T => ({
+  ...item,
+  thumbnail: item.thumbnail.replace(/^\//, './'),
+  picture: item.picture.replace(/^\//, './'),
+});
+
+const within = (collection: string) => `collections/${encodeURIComponent(collection)}`;
+
 export async function get_item(collection: string, key: string): Promise<Item> {
   const query = new URLSearchParams({ key });
-  return (await ask(`collections/${encodeURIComponent(collection)}/item?${query}`)).json();
+  return from_here(await (await ask(`${within(collection)}/item?${query}`)).json());
+}
+
+// Some rows of a collection, the same ones each time.
+export async function get_sample(collection: string, k: number): Promise<Item[]> {
+  const { items } = await (await ask(`${within(collection)}/sample?k=${k}`)).json();
+  return (items as Item[]).map(from_here);
 }
 
 // The token is exchanged for a cookie that scripts cannot read; the page keeps nothing.
@@ -87,17 +102,23 @@ export async function search(request: SearchRequest, signal?: AbortSignal): Prom
   const parts = Object.entries(rest)
     .filter(([, value]) => value !== undefined && value !== '')
     .map(([name, value]) => [name, String(value)] as [string, string]);
-  if (!image) {
-    return (await ask(`search?${new URLSearchParams(parts)}`, with_signal(signal))).json();
-  }
+  const answer: Answer = await (
+    await (image
+      ? ask('search', { method: 'POST', body: form_of(parts, image), ...with_signal(signal) })
+      : ask(`search?${new URLSearchParams(parts)}`, with_signal(signal)))
+  ).json();
+  return { ...answer, hits: answer.hits.map(from_here) };
+}
+
+function form_of(parts: [string, string][], image: { blob: Blob; name: string }): FormData {
   const form = new FormData();
   for (const [name, value] of parts) form.append(name, value);
   form.append('image', image.blob, image.name);
-  return (await ask('search', { method: 'POST', body: form, ...with_signal(signal) })).json();
+  return form;
 }
 
 export function thumbnail_of(collection: string, key: string): string {
-  return `${API}/collections/${encodeURIComponent(collection)}/thumbnail?${new URLSearchParams({ key })}`;
+  return `${API}/${within(collection)}/thumbnail?${new URLSearchParams({ key })}`;
 }
 
 // A hit's thumbnail, large enough for this many pixels of its longer side. The service has a few

@@ -1,74 +1,61 @@
-// The pictures of the start page: some of the collection's own, in the order of the rainbow, which
-// any collection can be asked for by meaning, and a few of their names as first searches to try.
-import type { Collection, Hit } from './contract';
+// The pictures of the start page: some of the collection's own, the same ones each time, and a few of
+// their names as first searches to try.
+import type { Collection, Item } from './contract';
 import { caption_of } from './caption';
 import type { Language } from './language.svelte';
-import { search } from './service';
+import { get_sample } from './service';
 
-const COLOURS: Record<Language, readonly string[]> = {
-  en: ['red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink'],
-  zh: ['红色', '橙色', '黄色', '绿色', '蓝色', '紫色', '粉色'],
-};
-const EACH = 14; // pictures of a colour
-const ASKED = 48; // enough that as many different ones are among them
+const SHOWN = 96; // pictures
+const ASKED = 128; // enough that as many with different names are among them
 const LONGEST = 21; // letters of a search to try; one of a script without spaces counts as three
 const EXAMPLES = 5;
 
 class Wall {
-  hits = $state.raw<Hit[]>([]);
+  items = $state.raw<Item[]>([]);
   examples = $state.raw<string[]>([]);
-  #shown = '';
+  #loaded = '';
+  #sample: Item[] = [];
 
   async load(collection: Collection, language: Language): Promise<void> {
-    const wanted = `${language} ${collection.name}`;
-    if (wanted === this.#shown) return;
-    this.#shown = wanted;
-    if (!collection.searchable.vector) {
-      this.hits = [];
+    if (this.#loaded !== collection.name) {
+      this.#loaded = collection.name;
+      this.items = [];
       this.examples = [];
-      return;
-    }
-    const answers = await Promise.allSettled(
-      COLOURS[language].map((text) =>
-        search({ collection: collection.name, text, mode: 'vector', k: ASKED, offset: 0 }),
-      ),
-    );
-    if (wanted !== this.#shown) return;
-    const seen = new Set<string>();
-    const bands = answers.map((answer) => {
-      const band: Hit[] = [];
-      if (answer.status === 'rejected') return band;
-      for (const hit of answer.value.hits) {
-        const caption = caption_of(hit, language);
-        if (band.length === EACH || seen.has(caption)) continue;
-        seen.add(caption);
-        band.push(hit);
+      const sample = await get_sample(collection.name, ASKED).catch(() => null);
+      if (this.#loaded !== collection.name) return;
+      if (!sample) {
+        this.#loaded = ''; // another visit may do better
+        return;
       }
-      return band;
-    });
-    this.hits = bands.flat();
-    this.examples = examples_of(bands, language);
-    if (this.hits.length === 0) this.#shown = ''; // all failed: another visit may do better
+      this.#sample = sample;
+    }
+    this.items = different(this.#sample, language).slice(0, SHOWN);
+    this.examples = examples_of(this.items, language);
   }
 }
 
-// Of each band a short name that is no example already; rather one that does not say the colour
-// (`lemon` than `yellow circle`), since what is shown need not be what is written.
-export function examples_of(
-  bands: readonly Hit[][],
-  language: Language,
-  colours: readonly string[] = COLOURS[language],
-): string[] {
-  const examples: string[] = [];
-  bands.forEach((band, i) => {
-    const names = band
-      .map((hit) => (caption_of(hit, language).split(/[,:，：;.]/u)[0] ?? '').trim())
-      .filter((name) => good_example(name) && !examples.includes(name));
-    const colour = (colours[i] ?? '').replace(/色$/u, '');
-    const name = names.find((one) => !one.includes(colour)) ?? names[0];
-    if (name) examples.push(name);
+// The first of each name.
+export function different(items: readonly Item[], language: Language): Item[] {
+  const seen = new Set<string>();
+  return items.filter((item) => {
+    const name = caption_of(item, language);
+    return !seen.has(name) && seen.add(name);
   });
-  return examples.slice(0, EXAMPLES);
+}
+
+// The first short names. Of two that begin alike the first: `flag of Chad` makes one example.
+export function examples_of(items: readonly Item[], language: Language): string[] {
+  const examples: string[] = [];
+  const beginnings = new Set<string>();
+  for (const item of items) {
+    const name = (caption_of(item, language).split(/[,:，：;.]/u)[0] ?? '').trim();
+    const beginning = /^(\p{Script=Han}{2}|\S+)/u.exec(name)?.[0] ?? '';
+    if (!good_example(name) || beginnings.has(beginning)) continue;
+    beginnings.add(beginning);
+    examples.push(name);
+    if (examples.length === EXAMPLES) break;
+  }
+  return examples;
 }
 
 // Not a file's name, nor a sentence.

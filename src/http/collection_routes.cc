@@ -127,14 +127,21 @@ WebReply unchanged(const std::string& etag) {
   return with_cache_headers(std::move(reply), etag);
 }
 
-int side_of(const WebRequest& request) {
-  const auto given = request.param("h");
-  if (!given) return kSides.front();
-  int side = 0;
-  const auto [end, code] = std::from_chars(given->data(), given->data() + given->size(), side);
-  if (code != std::errc() || end != given->data() + given->size() || side < 16 || side > 1024) {
-    throw mistake("h", given->size() > 20 ? "long" : *given, "16 to 1024");
+int number_of(const WebRequest& request, const char* name, int least, int most, int otherwise) {
+  const auto given = request.param(name);
+  if (!given) return otherwise;
+  int number = 0;
+  const auto [end, code] = std::from_chars(given->data(), given->data() + given->size(), number);
+  if (code != std::errc() || end != given->data() + given->size() || number < least ||
+      number > most) {
+    throw mistake(name, given->size() > 20 ? "long" : *given,
+                  std::to_string(least) + " to " + std::to_string(most));
   }
+  return number;
+}
+
+int side_of(const WebRequest& request) {
+  const int side = number_of(request, "h", 16, kSides.back(), kSides.front());
   for (const int one : kSides) {
     if (side <= one) return one;
   }
@@ -295,13 +302,7 @@ void add_collection_routes(Routes& routes, Service& service) {
   });
   routes.add("GET", base + "/{name}", Access::kToken,
              [&service](WebRequest&, const PathParts& parts) {
-               const Collection wanted = service.collection(parts[0]);
-               for (const ServedCollection& one : *service.collections()) {
-                 if (one.collection.name == wanted.name) {
-                   return json_reply(to_text(collection_json(service, one)));
-                 }
-               }
-               throw Problem(404, "no collection of that name any more");
+               return json_reply(to_text(collection_json(service, service.served(parts[0]))));
              });
   routes.add(
       "GET", base + "/{name}/item", Access::kToken,
@@ -309,6 +310,19 @@ void add_collection_routes(Routes& routes, Service& service) {
         const Collection collection = service.collection(parts[0]);
         return json_reply(item_json(collection, row_of(service, collection, key_of(request))));
       });
+  routes.add("GET", base + "/{name}/sample", Access::kToken,
+             [&service](WebRequest& request, const PathParts& parts) {
+               const ServedCollection served = service.served(parts[0]);
+               const int k = number_of(request, "k", 1, kMostHits, 60);
+               const auto rows = service.pool.with([&](Connection& connection) {
+                 return sample_rows(connection, served.collection, k, served.counts.rows);
+               });
+               std::string items;
+               for (const RankedRow& row : rows) {
+                 items += (items.empty() ? "" : ",") + item_json(served.collection, row);
+               }
+               return json_reply("{\"items\":[" + items + "]}");
+             });
   routes.add("GET", base + "/{name}/thumbnail", Access::kToken,
              [&service](WebRequest& request, const PathParts& parts) {
                return thumbnail(service, request, parts[0]);

@@ -102,12 +102,12 @@ std::shared_ptr<const ServedCollections> Service::collections() {
   }
 }
 
-Collection Service::collection(const std::string& name) {
+ServedCollection Service::served(const std::string& name) {
   auto known = collections();
   for (bool again = false;; again = true) {
-    if (name.empty() && known->size() == 1) return known->front().collection;
+    if (name.empty() && known->size() == 1) return known->front();
     for (const ServedCollection& one : *known) {
-      if (one.collection.name == name) return one.collection;
+      if (one.collection.name == name) return one;
     }
     if (again) break;
     known = refresh(true);  // it may be new
@@ -121,6 +121,8 @@ Collection Service::collection(const std::string& name) {
   throw Problem(404, "no collection of that name; there are " + names,
                 {{"collection", name.substr(0, 60), "one of " + names}});
 }
+
+Collection Service::collection(const std::string& name) { return served(name).collection; }
 
 Service::Model& Service::model(const std::string& id, const std::string& revision) {
   Model& found = models_[{id, revision}];

@@ -70,6 +70,7 @@ class Service {
   std::shared_ptr<const ServedCollections> collections();
   // name empty: the only one there is.
   //   throws  Error{kNotFound}, Problem{400} where the name is needed
+  ServedCollection served(const std::string& name);
   Collection collection(const std::string& name);
 
   // The encoder the collection was made with.

@@ -73,6 +73,7 @@ TEST_F(Api, DoesWhatItsDocumentSays) {
   has_all(found, "SearchResult");
   has_all(found.at("hits").at(0), "Hit");
   has_all(json_of(get("/api/v1/collections/numbers/item?key=row/1")), "Item");
+  has_all(json_of(get("/api/v1/collections/numbers/sample?k=1")).at("items").at(0), "Item");
   has_all(json_of(get("/api/v1/collections/numbers")), "Collection");
   has_all(json_of(get("/api/v1/service")), "Service");
   has_all(json_of(get("/none"), 404), "Problem");
@@ -206,6 +207,30 @@ TEST_F(Api, ServesARow) {
   EXPECT_EQ(item.at("caption").get<std::string>(), "an odd pear 7");
   json_of(get("/api/v1/collections/numbers/item?key=row/none"), 404);
   json_of(get("/api/v1/collections/numbers/item"), 400);
+}
+
+// The order of the keys' SHA-256, computed here by other means than there.
+TEST_F(Api, ServesASampleByTheHashOfKeys) {
+  start();
+  std::vector<std::pair<std::string, std::string>> expected;
+  for (int n = 0; n < kRows; ++n) {
+    const std::string key = "row/" + std::to_string(n);
+    expected.emplace_back(sha256_hex(key), key);
+  }
+  std::sort(expected.begin(), expected.end());
+  const std::string path = "/api/v1/collections/numbers/sample";
+  const json few = json_of(get(path + "?k=7")).at("items");
+  ASSERT_EQ(few.size(), 7U);
+  for (std::size_t i = 0; i < few.size(); ++i) {
+    EXPECT_EQ(few.at(i).at("key").get<std::string>(), expected.at(i).second);
+  }
+  EXPECT_EQ(few.at(0).dump(), json_of(get("/api/v1/collections/numbers/item?key=" +
+                                          few.at(0).at("key").get<std::string>()))
+                                  .dump());
+  EXPECT_EQ(json_of(get(path)).at("items").size(), static_cast<std::size_t>(kRows));
+  json_of(get(path + "?k=0"), 400);
+  json_of(get(path + "?k=1001"), 400);
+  json_of(get("/api/v1/collections/none/sample"), 404);
 }
 
 TEST_F(Api, ServesPicturesOfBothKinds) {

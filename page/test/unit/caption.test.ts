@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { caption_of, marked_pieces, value_text } from '../../src/caption';
-import type { Hit, Item } from '../../src/contract';
-import { examples_of } from '../../src/wall.svelte';
+import type { Item } from '../../src/contract';
 
 const item = (fields: Record<string, unknown>, caption?: string): Item => ({
   key: 'noto/1F34E',
@@ -48,19 +47,4 @@ test.each([
 test('pieces put together are the text again', () => {
   const text = 'Red, red and redder 红 red';
   expect(marked_pieces(text, ['red', '红']).map((piece) => piece.text).join('')).toBe(text);
-});
-
-test('examples are short names, one of each band, none twice, rather without its colour', () => {
-  const hit = (name: string) => item({ name_en: name }) as Hit;
-  const bands = [
-    [hit('IMG_0042'), hit('a very long name of a picture indeed'), hit('red circle'), hit('cherry')],
-    [hit('cherry'), hit('tangerine')],
-    [],
-    [hit('green square')],
-  ];
-  expect(examples_of(bands, 'en', ['red', 'orange', 'yellow', 'green'])).toEqual([
-    'cherry',
-    'tangerine',
-    'green square',
-  ]);
 });
