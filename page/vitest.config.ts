@@ -16,8 +16,8 @@ export default defineConfig({
           globalSetup: ['test/browser/service.ts'],
           // One after the other: the machine that runs them may have two cores.
           poolOptions: { forks: { singleFork: true } },
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],

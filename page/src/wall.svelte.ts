@@ -29,8 +29,9 @@ class Wall {
       }
       this.#sample = sample;
     }
-    this.items = different(this.#sample, language).slice(0, SHOWN);
-    this.examples = examples_of(this.items, language);
+    const items = different(this.#sample, language).slice(0, SHOWN);
+    this.items = items;
+    this.examples = examples_of(items, language);
   }
 }
 

@@ -1,7 +1,8 @@
-// The service that the browser tests look at: the real program with the sample collection, on a port
-// of its own. Set PGMMR_PAGE_URL to look at one that runs already, PGMMR to choose the program.
+// The service that the browser tests look at: the real program with a part of the sample collection, on
+// a port of its own. Set PGMMR_PAGE_URL to look at one that runs already, PGMMR to choose the program.
+// Ends with 77, ctest's sign for a test that was skipped, where there is no Chromium.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
+const program = process.env.PGMMR ?? join(root, 'build/release/pgmmr');
+export const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -24,52 +27,73 @@ async function free_port(): Promise<number> {
   return port;
 }
 
-async function answers(address: string, child: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 300; ++tries) {
-    if (child.exitCode !== null) throw new Error(`pgmmr serve ended with ${child.exitCode}`);
-    try {
-      if ((await fetch(`${address}/readyz`)).ok) return;
-    } catch {
-      // Not yet listening.
-    }
-    await new Promise((later) => setTimeout(later, 200));
+// The program with a database of its own, empty at first.
+export class OwnService {
+  address = '';
+  readonly #data = mkdtempSync(join(tmpdir(), 'pgmmr-page-'));
+  readonly #env: NodeJS.ProcessEnv;
+  #child: ChildProcess | undefined;
+
+  constructor(settings: Record<string, string> = {}) {
+    if (!existsSync(program)) throw new Error(`no program at ${program}: build it, or set PGMMR`);
+    chmodSync(this.#data, 0o711); // root's PostgreSQL runs as another account
+    const { PGMMR_DATABASE_URL: _, PGMMR_TOKEN: __, ...env } = process.env;
+    this.#env = { ...env, ...settings, PGMMR_DATA_DIR: this.#data };
   }
-  throw new Error(`pgmmr serve did not answer at ${address}`);
+
+  // What the program says is shown where it fails.
+  run(...words: string[]): void {
+    execFileSync(program, words, { env: this.#env, stdio: 'pipe' });
+  }
+
+  // Returns once it answers.
+  async serve(): Promise<void> {
+    const port = await free_port();
+    this.address = `http://127.0.0.1:${port}`;
+    const child = spawn(program, ['serve', '--quiet', '--listen', `127.0.0.1:${port}`], {
+      env: this.#env,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    this.#child = child;
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`pgmmr serve ended with ${child.exitCode}`);
+      const answer = await fetch(`${this.address}/readyz`).catch(() => null); // not yet listening
+      if (answer?.ok) return;
+      await new Promise((later) => setTimeout(later, 100));
+    }
+  }
+
+  stop(): void {
+    if (this.#child?.exitCode === null) this.#child.kill('SIGTERM');
+    try {
+      this.run('db', 'stop');
+    } finally {
+      rmSync(this.#data, { recursive: true, force: true });
+    }
+  }
 }
 
 export default async function setup({ provide }: TestProject): Promise<() => void> {
+  if (!existsSync(chromium)) {
+    console.error(`skipped: no Chromium at ${chromium}; install it, or set CHROMIUM`);
+    process.exit(77);
+  }
   const running = process.env.PGMMR_PAGE_URL;
   if (running) {
     provide('address', running.replace(/\/$/, ''));
     return () => {};
   }
-  const program = process.env.PGMMR ?? join(root, 'build/release/pgmmr');
-  if (!existsSync(program)) throw new Error(`no program at ${program}: build it, or set PGMMR`);
-  const data = mkdtempSync(join(tmpdir(), 'pgmmr-page-'));
-  const env = { ...process.env, PGMMR_DATA_DIR: data };
-  const sample = join(root, 'demo/emoji.parquet');
-  const captions = ['--caption', 'text_en', '--caption', 'text_zh'];
-  execFileSync(program, ['ingest', sample, '-c', 'demo', '--model', 'demo', ...captions], { env });
-  const port = await free_port();
-  const child = spawn(program, ['serve', '--listen', `127.0.0.1:${port}`], {
-    env,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const address = `http://127.0.0.1:${port}`;
-  const stop = () => {
-    if (child.pid && child.exitCode === null) child.kill('SIGTERM');
-    try {
-      execFileSync(program, ['db', 'stop'], { env, stdio: 'ignore' });
-    } finally {
-      rmSync(data, { recursive: true, force: true });
-    }
-  };
+  const service = new OwnService();
   try {
-    await answers(address, child);
+    const all = join(root, 'demo/emoji.parquet');
+    const part = `SELECT * FROM '${all}' WHERE style = 'noto' AND "group" NOT IN ('flags', 'people-body')`;
+    const captions = ['--caption', 'text_en', '--caption', 'text_zh'];
+    service.run('ingest', part, '-c', 'demo', '--model', 'demo', ...captions);
+    await service.serve();
   } catch (error) {
-    stop();
+    service.stop();
     throw error;
   }
-  provide('address', address);
-  return stop;
+  provide('address', service.address);
+  return () => service.stop();
 }

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { expect, inject } from 'vitest';
+import { chromium as program } from './service';
 
 const shots = fileURLToPath(new URL('../../shots/', import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -13,24 +14,32 @@ export const query_picture = fileURLToPath(new URL('../../../demo/query.png', im
 export async function start_browser(): Promise<Browser> {
   mkdirSync(shots, { recursive: true });
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: program,
     args: ['--no-sandbox', '--font-render-hinting=none'], // as root there is no sandbox
   });
 }
 
 export class Visitor {
-  readonly address = inject('address');
   readonly problems: string[] = []; // on the console, or thrown
-  private constructor(readonly page: Page) {}
+  private constructor(
+    readonly page: Page,
+    readonly address: string,
+  ) {}
 
-  static async come(browser: Browser, path = '/', options: BrowserContextOptions = {}) {
+  static async come(
+    browser: Browser,
+    path = '/',
+    options: BrowserContextOptions = {},
+    address = inject('address'),
+  ) {
     const context = await browser.newContext({
       viewport: { width: 1280, height: 860 },
       locale: 'en-GB',
       ...options,
     });
+    context.setDefaultTimeout(120_000); // the machine may be busy
     const page = await context.newPage();
-    const visitor = new Visitor(page);
+    const visitor = new Visitor(page, address);
     page.on('pageerror', (error) => visitor.problems.push(String(error)));
     page.on('console', (message) => {
       // The browser itself notes each answer that is no 2xx; the page shows those.
@@ -115,9 +124,9 @@ export class Visitor {
     await this.page.evaluate(axe);
     const found = await this.page.evaluate(async () => {
       const { axe } = window as unknown as {
-        axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> };
+        axe: { run(options: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> };
       };
-      return (await axe.run()).violations.flatMap(({ id, nodes }) =>
+      return (await axe.run({ resultTypes: ['violations'] })).violations.flatMap(({ id, nodes }) =>
         nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 200)} ${node.failureSummary}`),
       );
     });
