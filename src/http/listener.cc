@@ -168,6 +168,7 @@ class Listener::Impl : private httplib::Server {
     if (write(wake_.get(), &one, sizeof one) < 0) { /* it is awake already */
     }
     if (acceptor_.joinable()) acceptor_.join();
+    shutdown(listening_.get(), SHUT_RDWR);  // who comes now is refused, not left waiting
     std::unique_lock lock(mutex_);
     for (const auto& [socket, connected] : connections_) {
       if (connected.state == Connected::State::kWaiting) shutdown(socket, SHUT_RDWR);
