@@ -20,13 +20,15 @@
 #define PGMMR_AMX_END _Pragma("clang attribute pop")
 #else
 // GCC bug 105593: it takes the undefined operands of its own intrinsics for variables without
-// value.
-#define PGMMR_AMX_BEGIN                                                                        \
-  _Pragma("GCC push_options")                                                                  \
-      _Pragma("GCC target(\"amx-tile,amx-bf16,amx-int8,avx512f,avx512bw,avx512dq,avx512vl\")") \
-          _Pragma("GCC target(\"avx512bf16,fma\")") _Pragma("GCC diagnostic push")             \
-              _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")                      \
-                  _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")
+// value. The targets are one literal: after a second pragma GCC 14 no longer allows 512 bits.
+// clang-format off
+#define PGMMR_AMX_BEGIN \
+  _Pragma("GCC push_options") \
+  _Pragma("GCC target(\"amx-tile,amx-bf16,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma\")") \
+  _Pragma("GCC diagnostic push") \
+  _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"") \
+  _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")
+// clang-format on
 #define PGMMR_AMX_END _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
 #endif
 
