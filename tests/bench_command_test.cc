@@ -15,9 +15,9 @@ using testing::Not;
 
 test::Finished bench(std::vector<std::string> arguments,
                      const std::vector<std::string>& environment = {}) {
-  arguments.insert(arguments.begin(), {test::program(), "bench", "--model",
-                                       (test::source_dir() / "models/demo").string(), "--seconds",
-                                       "0.3"});
+  arguments.insert(arguments.begin(),
+                   {test::program(), "bench", "--model",
+                    (test::source_dir() / "models/demo").string(), "--seconds", "0.3"});
   return test::run(arguments, environment);
 }
 

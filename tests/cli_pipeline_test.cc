@@ -1,11 +1,7 @@
 // ingest, search and export as a user runs them: the built program on a PostgreSQL of its own.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -17,8 +13,7 @@
 #include "store/collection.h"
 #include "support/database.h"
 #include "support/places.h"
-
-extern char** environ;
+#include "support/process.h"
 
 namespace pgmmr {
 namespace {
@@ -69,33 +64,19 @@ class Pipeline : public testing::Test {
 
   test::Finished ingest() const { return pgmmr({"ingest", photos(), "-c", "photos"}); }
 
-  pid_t start_ingest() const {
-    std::vector<std::string> words = {test::program(), "ingest",    photos(), "-c",
-                                      "photos",        "--workers", "2"};
-    std::vector<std::string> variables = environment();
-    for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);
-    std::vector<char*> argv, envp;
-    for (auto& word : words) argv.push_back(word.data());
-    for (auto& variable : variables) envp.push_back(variable.data());
-    argv.push_back(nullptr);
-    envp.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 2, (folder_.path() / "err").c_str(),
-                                     O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    pid_t pid = 0;
-    EXPECT_EQ(posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), envp.data()), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    return pid;
+  std::unique_ptr<test::Process> start_ingest() const {
+    return std::make_unique<test::Process>(
+        std::vector<std::string>{test::program(), "ingest", photos(), "-c", "photos", "--workers",
+                                 "2"},
+        environment(), folder_.path() / "err");
   }
 
   // Waits until the collection has rows; false where the program ended before.
-  bool wait_for_rows(pid_t pid) {
+  bool wait_for_rows(const test::Process& ingest) {
     Connection connection = database_.connect();
     for (;;) {
       if (find_collection(connection, "photos") && rows(connection) > 0) return true;
-      int status = 0;
-      if (waitpid(pid, &status, WNOHANG | WNOWAIT) == pid) return false;
+      if (ingest.ended()) return false;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   }
@@ -214,11 +195,9 @@ TEST_F(Pipeline, ExportsWhatIsStored) {
 
 TEST_F(Pipeline, AKilledIngestIsFinishedByTheNext) {
   make_pictures(600);
-  const pid_t pid = start_ingest();
-  const bool in_time = wait_for_rows(pid);
-  kill(pid, SIGKILL);
-  int status = 0;
-  waitpid(pid, &status, 0);
+  const auto running = start_ingest();
+  const bool in_time = wait_for_rows(*running);
+  running->stop(SIGKILL);
   Connection connection = database_.connect();
   const std::int64_t before = rows(connection);
   EXPECT_TRUE(in_time);
@@ -230,13 +209,9 @@ TEST_F(Pipeline, AKilledIngestIsFinishedByTheNext) {
 
 TEST_F(Pipeline, AnInterruptedIngestSaysWhatIsStored) {
   make_pictures(600);
-  const pid_t pid = start_ingest();
-  ASSERT_TRUE(wait_for_rows(pid));
-  kill(pid, SIGINT);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 1);
+  const auto running = start_ingest();
+  ASSERT_TRUE(wait_for_rows(*running));
+  EXPECT_EQ(running->stop(SIGINT), 1);
   EXPECT_THAT(read_file(folder_.path() / "err"),
               MatchesRegex("pgmmr: ingesting .*/photos into photos: stopped; [0-9]+ rows and 0 "
                            "rejects of this run are stored, and running it again goes on from "
@@ -248,12 +223,10 @@ TEST_F(Pipeline, AnInterruptedIngestSaysWhatIsStored) {
 
 TEST_F(Pipeline, TwoIngestsAtOnceStoreEachRowOnce) {
   make_pictures(200);
-  const pid_t pid = start_ingest();
+  const auto running = start_ingest();
   const auto other = ingest();
-  int status = 0;
-  waitpid(pid, &status, 0);
+  EXPECT_EQ(running->wait(), 0);
   EXPECT_EQ(other.exit_code, 0) << other.err;
-  EXPECT_EQ(WEXITSTATUS(status), 0);
   Connection connection = database_.connect();
   EXPECT_EQ(rows(connection), 200);
   EXPECT_EQ(connection.execute("SELECT sum(stored) FROM pgmmr.chunk").number(0, 0), 200);

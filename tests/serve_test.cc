@@ -1,13 +1,9 @@
 // pgmmr serve as people start it: the built program, a database of its own, its signals; and the
 // clients that other projects publish, where ./run deps has fetched them.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -15,65 +11,13 @@
 #include "image/encode.h"
 #include "support/database.h"
 #include "support/places.h"
+#include "support/process.h"
 
 namespace pgmmr {
 namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
-
-// A program whose standard output is read here.
-class Program {
- public:
-  Program(std::vector<std::string> words, const std::vector<std::string>& extra,
-          const std::string& err) {
-    int ends[2];
-    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
-    std::vector<std::string> variables = extra;
-    for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);
-    std::vector<char*> argv, envp;
-    for (auto& word : words) argv.push_back(word.data());
-    for (auto& variable : variables) envp.push_back(variable.data());
-    argv.push_back(nullptr);
-    envp.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    EXPECT_EQ(posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), envp.data()), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    out_ = ends[0];
-  }
-  ~Program() {
-    if (pid_ > 0) {
-      kill(pid_, SIGKILL);
-      waitpid(pid_, nullptr, 0);
-    }
-    close(out_);
-  }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
-
-  std::string line() const {
-    std::string text;
-    for (char c = 0; read(out_, &c, 1) == 1 && c != '\n';) text += c;
-    return text;
-  }
-
-  int stop(int signal) {
-    if (pid_ <= 0) return -1;
-    kill(pid_, signal);
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    pid_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_ = 0;
-  int out_ = -1;
-};
 
 class Serve : public testing::Test {
  protected:
@@ -102,10 +46,10 @@ class Serve : public testing::Test {
             "PGMMR_MODEL=" + (test::test_data() / "models/tiny").string()};
   }
 
-  std::unique_ptr<Program> serve(std::vector<std::string> more = {}) {
+  std::unique_ptr<test::Process> serve(std::vector<std::string> more = {}) {
     std::vector<std::string> words = {test::program(), "serve", "--listen", "127.0.0.1:0"};
     words.insert(words.end(), more.begin(), more.end());
-    auto program = std::make_unique<Program>(words, environment(), err());
+    auto program = std::make_unique<test::Process>(words, environment(), err());
     url_ = program->line();
     if (url_.ends_with('/')) url_.pop_back();
     return program;
@@ -158,7 +102,7 @@ TEST_F(Serve, SaysWhatIsWrongWithAnAddress) {
 }
 
 TEST_F(Serve, WarnsWhereEverybodyMayAsk) {
-  Program program({test::program(), "serve", "--listen", "0.0.0.0:0"}, environment(), err());
+  test::Process program({test::program(), "serve", "--listen", "0.0.0.0:0"}, environment(), err());
   EXPECT_THAT(program.line(), StartsWith("http://localhost:"));
   EXPECT_EQ(program.stop(SIGINT), 0);
   EXPECT_THAT(read_file(err()), HasSubstr("everybody who reaches this machine can search"));

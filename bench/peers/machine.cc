@@ -74,7 +74,8 @@ void fma_any_cpu() {
 
 #if defined(__x86_64__)
 
-#define PGMMR_CHAINS(zero, step)                       \
+// registers: "x", or "v" with AVX-512, where one of the upper half may be chosen.
+#define PGMMR_CHAINS(registers, zero, step)            \
   do {                                                 \
     auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;   \
     auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;   \
@@ -92,7 +93,7 @@ void fma_any_cpu() {
       step(s9);                                        \
       step(s10);                                       \
       step(s11);                                       \
-      asm volatile("" : "+x"(a), "+x"(b));             \
+      asm volatile("" : "+" registers(a), "+" registers(b)); \
     }                                                  \
     keep(s0), keep(s1), keep(s2), keep(s3);            \
     keep(s4), keep(s5), keep(s6), keep(s7);            \
@@ -103,55 +104,28 @@ constexpr double kChains = 12;
 __attribute__((target("avx2,fma"))) void fma_avx2() {
   __m256 a = _mm256_set1_ps(0.9F), b = _mm256_set1_ps(0.1F);
 #define PGMMR_STEP(s) s = _mm256_fmadd_ps(a, b, s)
-  PGMMR_CHAINS(_mm256_setzero_ps(), PGMMR_STEP);
+  PGMMR_CHAINS("x", _mm256_setzero_ps(), PGMMR_STEP);
 #undef PGMMR_STEP
 }
-
-#undef PGMMR_CHAINS
-// With AVX-512 a register of the upper half may be chosen: "v".
-#define PGMMR_CHAINS(zero, step)                       \
-  do {                                                 \
-    auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;   \
-    auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;   \
-    auto s8 = zero, s9 = zero, s10 = zero, s11 = zero; \
-    for (int i = 0; i < kSteps; ++i) {                 \
-      step(s0);                                        \
-      step(s1);                                        \
-      step(s2);                                        \
-      step(s3);                                        \
-      step(s4);                                        \
-      step(s5);                                        \
-      step(s6);                                        \
-      step(s7);                                        \
-      step(s8);                                        \
-      step(s9);                                        \
-      step(s10);                                       \
-      step(s11);                                       \
-      asm volatile("" : "+v"(a), "+v"(b));             \
-    }                                                  \
-    keep(s0), keep(s1), keep(s2), keep(s3);            \
-    keep(s4), keep(s5), keep(s6), keep(s7);            \
-    keep(s8), keep(s9), keep(s10), keep(s11);          \
-  } while (false)
 
 __attribute__((target("avx512f"))) void fma_avx512() {
   __m512 a = _mm512_set1_ps(0.9F), b = _mm512_set1_ps(0.1F);
 #define PGMMR_STEP(s) s = _mm512_fmadd_ps(a, b, s)
-  PGMMR_CHAINS(_mm512_setzero_ps(), PGMMR_STEP);
+  PGMMR_CHAINS("v", _mm512_setzero_ps(), PGMMR_STEP);
 #undef PGMMR_STEP
 }
 
 __attribute__((target("avx512f,avx512bf16"))) void dot_bf16_avx512() {
   __m512i a = _mm512_set1_epi32(0x3F003F00), b = a;
 #define PGMMR_STEP(s) s = _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b)
-  PGMMR_CHAINS(_mm512_setzero_ps(), PGMMR_STEP);
+  PGMMR_CHAINS("v", _mm512_setzero_ps(), PGMMR_STEP);
 #undef PGMMR_STEP
 }
 
 __attribute__((target("avx512f,avx512vnni"))) void dot_int8_avx512() {
   __m512i a = _mm512_set1_epi32(0x01010101), b = a;
 #define PGMMR_STEP(s) s = _mm512_dpbusd_epi32(s, a, b)
-  PGMMR_CHAINS(_mm512_setzero_si512(), PGMMR_STEP);
+  PGMMR_CHAINS("v", _mm512_setzero_si512(), PGMMR_STEP);
 #undef PGMMR_STEP
 }
 #undef PGMMR_CHAINS

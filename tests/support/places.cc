@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
-extern char** environ;
+#include "support/process.h"
 
 namespace pgmmr::test {
 
@@ -55,15 +55,7 @@ std::string drain(int fd) {
 
 Finished run(const std::vector<std::string>& command, const std::vector<std::string>& extra,
              const std::string& input) {
-  std::vector<std::string> kept;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    bool replaced = false;
-    for (const auto& one : extra)
-      replaced |= text.compare(0, one.find('=') + 1, one, 0, one.find('=') + 1) == 0;
-    if (!replaced) kept.push_back(text);
-  }
-  kept.insert(kept.end(), extra.begin(), extra.end());
+  std::vector<std::string> kept = environment_with(extra);
   std::vector<char*> env, argv;
   for (auto& one : kept) env.push_back(one.data());
   env.push_back(nullptr);
