@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "image/flatten.h"
 #include "image/resize.h"
 
 namespace pgmmr {
@@ -94,7 +95,7 @@ Surface fitted(const Picture& picture, int side) {
   const auto scaled = [&](int pixels) {
     return std::clamp(static_cast<int>(std::lround(pixels * scale)), 1, side);
   };
-  const Picture small = resize(picture, scaled(picture.width), scaled(picture.height));
+  const Picture small = resize(flatten(picture), scaled(picture.width), scaled(picture.height));
   Surface surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, small.width, small.height));
   unsigned char* bytes = cairo_image_surface_get_data(surface.get());
   const int stride = cairo_image_surface_get_stride(surface.get());

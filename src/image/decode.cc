@@ -13,6 +13,7 @@
 #include "image/gif_frame.h"
 #include "image/jpeg.h"
 #include "image/limits.h"
+#include "image/orientation.h"
 #include "image/vips_library.h"
 
 namespace pgmmr {
@@ -102,7 +103,12 @@ std::uint8_t to_8_bits(T value) {
 }
 
 template <typename T>
-void convert_row(const T* from, int bands, Samples samples, int width, std::uint8_t* to) {
+void convert_row(const T* from, int bands, Samples samples, int width, std::uint8_t* to,
+                 std::uint8_t* alpha) {
+  // Alpha is libvips' last band.
+  for (int x = 0; alpha != nullptr && x < width; ++x) {
+    alpha[x] = to_8_bits(from[(x + 1) * bands - 1]);
+  }
   if (samples == Samples::kRgb && bands == 3 && sizeof(T) == 1) {
     std::memcpy(to, from, static_cast<std::size_t>(width) * 3);
     return;
@@ -167,6 +173,8 @@ Picture read_pixels(VipsImageHandle image, bool clip_gray, const Source& source)
   if (!region) source.refuse();
   Picture picture(width, height);
   const auto row_bytes = static_cast<std::size_t>(width) * 3;
+  const bool has_alpha = vips_image_hasalpha(image.get()) != 0;
+  if (has_alpha) picture.alpha.resize(picture.rgb.size() / 3);
   constexpr int kStrip = 16;
   for (int top = 0; top < height; top += kStrip) {
     const VipsRect strip{0, top, width, std::min(kStrip, height - top)};
@@ -174,10 +182,12 @@ Picture read_pixels(VipsImageHandle image, bool clip_gray, const Source& source)
     for (int y = top; y < top + strip.height; ++y) {
       const auto* from = VIPS_REGION_ADDR(region.get(), 0, y);
       std::uint8_t* to = picture.rgb.data() + static_cast<std::size_t>(y) * row_bytes;
+      std::uint8_t* alpha =
+          has_alpha ? picture.alpha.data() + static_cast<std::size_t>(y) * row_bytes / 3 : nullptr;
       if (sample == VIPS_FORMAT_UCHAR) {
-        convert_row(from, bands, samples, width, to);
+        convert_row(from, bands, samples, width, to, alpha);
       } else {
-        convert_row(reinterpret_cast<const std::uint16_t*>(from), bands, samples, width, to);
+        convert_row(reinterpret_cast<const std::uint16_t*>(from), bands, samples, width, to, alpha);
       }
     }
   }
@@ -231,62 +241,31 @@ Picture decode_gif(std::string_view bytes, const FormatMatch& match, const std::
   const GifFrame frame = first_gif_frame(bytes, name, max_pixels);
   const Source source{frame.file, match.format, match.name, name};
   Picture pixels = read_pixels(open(source, max_pixels), false, source);
+  if (!frame.mask.empty()) {
+    const Source masked{frame.mask, match.format, match.name, name};
+    const Picture mask = read_pixels(open(masked, max_pixels), false, masked);
+    pixels.alpha.resize(mask.rgb.size() / 3);
+    for (std::size_t i = 0; i < pixels.alpha.size(); ++i) pixels.alpha[i] = mask.rgb[i * 3];
+  }
   if (frame.canvas_width == frame.width && frame.canvas_height == frame.height) return pixels;
   Picture canvas(frame.canvas_width, frame.canvas_height);
+  if (!pixels.alpha.empty()) canvas.alpha.resize(canvas.rgb.size() / 3);  // so around the frame
   for (std::size_t i = 0; i < canvas.rgb.size(); ++i) canvas.rgb[i] = frame.background[i % 3];
+  const auto width = static_cast<std::size_t>(frame.width);
   for (int y = 0; y < frame.height; ++y) {
-    const auto row = static_cast<std::size_t>(frame.top + y);
-    std::memcpy(
-        canvas.rgb.data() + (row * static_cast<std::size_t>(frame.canvas_width) +
-                             static_cast<std::size_t>(frame.left)) *
-                                3,
-        pixels.rgb.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(frame.width) * 3,
-        static_cast<std::size_t>(frame.width) * 3);
+    const std::size_t from = static_cast<std::size_t>(y) * width;
+    const std::size_t to =
+        static_cast<std::size_t>(frame.top + y) * static_cast<std::size_t>(frame.canvas_width) +
+        static_cast<std::size_t>(frame.left);
+    std::memcpy(canvas.rgb.data() + to * 3, pixels.rgb.data() + from * 3, width * 3);
+    if (!pixels.alpha.empty()) {
+      std::memcpy(canvas.alpha.data() + to, pixels.alpha.data() + from, width);
+    }
   }
   return canvas;
 }
 
-// EXIF 2.3, tag 0x0112: values 2..8 are mirrored and turned; 5..8 exchange the sides.
-Picture turned(Picture picture, int orientation) {
-  if (orientation < 2 || orientation > 8) return picture;
-  const bool swap = orientation >= 5;
-  const bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  const bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  Picture out(swap ? picture.height : picture.width, swap ? picture.width : picture.height);
-  const auto width = static_cast<std::ptrdiff_t>(picture.width);
-  const auto height = static_cast<std::ptrdiff_t>(picture.height);
-  // Reading order of the source for an output row: along its row, or along its column if swapped.
-  const std::ptrdiff_t across = (swap ? width : 1) * 3, down = (swap ? 1 : width) * 3;
-  const std::uint8_t* corner = picture.rgb.data();
-  std::ptrdiff_t step = across, next_row = down;
-  if (flip_x) corner += (width - 1) * 3;
-  if (flip_y) corner += (height - 1) * width * 3;
-  if (swap ? flip_y : flip_x) step = -step;
-  if (swap ? flip_x : flip_y) next_row = -next_row;
-  // Tiles, because a swapped walk through a large picture misses the cache at each pixel.
-  constexpr int kTile = 32;
-  out.whole_width = swap ? picture.whole_height : picture.whole_width;
-  out.whole_height = swap ? picture.whole_width : picture.whole_height;
-  for (int y0 = 0; y0 < out.height; y0 += kTile) {
-    for (int x0 = 0; x0 < out.width; x0 += kTile) {
-      for (int y = y0; y < std::min(y0 + kTile, out.height); ++y) {
-        std::uint8_t* to = out.rgb.data() + (static_cast<std::ptrdiff_t>(y) * out.width + x0) * 3;
-        const std::uint8_t* from = corner + y * next_row + x0 * step;
-        for (int x = x0; x < std::min(x0 + kTile, out.width); ++x, to += 3, from += step) {
-          to[0] = from[0];
-          to[1] = from[1];
-          to[2] = from[2];
-        }
-      }
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
-Picture decode_picture(std::string_view bytes, const std::string& name,
-                       const DecodeOptions& options) {
+Picture decode(std::string_view bytes, const std::string& name, const DecodeOptions& options) {
   if (bytes.empty()) throw Error(ErrorKind::kCorrupt, name + ": the file is empty");
   const FormatMatch match = recognise(bytes);
   switch (match.format) {
@@ -320,6 +299,18 @@ Picture decode_picture(std::string_view bytes, const std::string& name,
   Picture picture = read_pixels(std::move(image), clip_gray, source);
   if (options.orientation == Orientation::kIgnore) return picture;
   return turned(std::move(picture), orientation);
+}
+
+}  // namespace
+
+Picture decode_picture(std::string_view bytes, const std::string& name,
+                       const DecodeOptions& options) {
+  Picture picture = decode(bytes, name, options);
+  const auto& alpha = picture.alpha;
+  if (std::all_of(alpha.begin(), alpha.end(), [](int one) { return one == 255; })) {
+    picture.alpha = {};
+  }
+  return picture;
 }
 
 std::string media_type(std::string_view bytes) { return recognise(bytes).media_type; }

@@ -1,7 +1,8 @@
 // Encoded bytes (JPEG, PNG, WebP, GIF, BMP, TIFF) to 8-bit RGB, as Pillow's
 // Image.open(...).convert("RGB") gives it.
 //
-// The content decides the format, never a name. Alpha and palette transparency are dropped, ICC and
+// The content decides the format, never a name. Alpha and palette transparency leave the colours as
+// they are stored and are kept apart (Picture::alpha; flatten() gives what people see), ICC and
 // gAMA ignored, of an animation the first frame is taken, 16-bit gray is clipped to 255 as
 // Pillow 9.4 does. Proven against the decoded digests of the conformance kit. A JPEG may be asked
 // for at a fraction of its size.
@@ -40,7 +41,7 @@ struct DecodeOptions {
 //            (HEIC, AVIF, SVG, HTML ...), kInvalidArgument for a picture above max_pixels; the
 //            message names the picture
 //   threads  safe to call at once; one call uses one thread
-//   memory   bounded by max_pixels * 7 bytes (a progressive JPEG keeps its coefficients), and
+//   memory   bounded by max_pixels * 8 bytes (a progressive JPEG keeps its coefficients), and
 //   refused
 //            before it is allocated
 Picture decode_picture(std::string_view bytes, const std::string& name,

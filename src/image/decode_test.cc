@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "image/encode.h"
+#include "image/flatten.h"
 #include "support/places.h"
 
 namespace pgmmr {
@@ -61,6 +62,19 @@ TEST(Decode, GivesPillowsBytesForOurOwnPictures) {
     EXPECT_EQ(picture.width, entry["size"][0]);
     EXPECT_EQ(picture.height, entry["size"][1]);
     EXPECT_EQ(digest(picture), entry["sha256"].get<std::string>());
+    EXPECT_EQ(!picture.alpha.empty(), entry.contains("on_white_sha256"));
+    EXPECT_EQ(digest(flatten(picture)),
+              entry.value("on_white_sha256", entry["sha256"].get<std::string>()));
+  }
+}
+
+// A logo's empty ground is black to CLIP and white to people.
+TEST(EncodeThumbnail, ShowsWhatIsTransparentOnWhite) {
+  Picture picture(64, 64);
+  picture.alpha.assign(picture.rgb.size() / 3, 0);
+  for (const int side : {64, 16}) {
+    const Picture seen = decode_picture(encode_thumbnail(picture, side), "thumbnail");
+    EXPECT_THAT(seen.rgb, testing::Each(testing::Ge(254))) << side;
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "image/flatten.h"
 #include "image/resize.h"
 #include "image/vips_library.h"
 
@@ -33,6 +34,7 @@ std::string taken(int failed, void* buffer, std::size_t size, const char* what) 
 }  // namespace
 
 std::string encode_thumbnail(const Picture& picture, int max_side, int quality) {
+  if (!picture.alpha.empty()) return encode_thumbnail(flatten(picture), max_side, quality);
   const int longer = std::max(picture.width, picture.height);
   if (longer > max_side) {
     const double scale = static_cast<double>(max_side) / longer;

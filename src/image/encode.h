@@ -9,7 +9,8 @@ namespace pgmmr {
 
 inline constexpr int kThumbnailSide = 320;
 
-// A JPEG whose longer edge is at most max_side pixels (never enlarged).
+// A JPEG whose longer edge is at most max_side pixels (never enlarged), what is transparent on
+// white.
 std::string encode_thumbnail(const Picture& picture, int max_side = kThumbnailSide,
                              int quality = 82);
 

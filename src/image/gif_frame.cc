@@ -1,6 +1,7 @@
 #include "image/gif_frame.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "image/limits.h"
@@ -53,6 +54,26 @@ void append_u16(std::string& to, int value) {
   to += static_cast<char>(value >> 8 & 0xFF);
 }
 
+// A GIF of that frame's size, with 256 colours and these compressed indices.
+std::string single_frame(const GifFrame& frame, int flags, std::string_view colours,
+                         std::string_view indices) {
+  std::string out = "GIF89a";
+  append_u16(out, frame.width);
+  append_u16(out, frame.height);
+  out += '\xF7';  // a global table of 256 colours
+  out.append(2, '\0');
+  out += colours;
+  out += '\x2C';
+  append_u16(out, 0);
+  append_u16(out, 0);
+  append_u16(out, frame.width);
+  append_u16(out, frame.height);
+  out += static_cast<char>(flags & 0x40);  // interlaced or not
+  out += indices;
+  out += '\x3B';
+  return out;
+}
+
 }  // namespace
 
 GifFrame first_gif_frame(std::string_view bytes, const std::string& name, std::int64_t max_pixels) {
@@ -65,7 +86,7 @@ GifFrame first_gif_frame(std::string_view bytes, const std::string& name, std::i
   file.take(2);  // background index, aspect: browsers and Pillow ignore both
   const std::string_view global = take_table(file, screen_flags);
 
-  int transparent = 0;
+  std::optional<std::size_t> transparent;
   for (;;) {
     if (file.at_end()) file.fail("holds no frame");
     const int block = file.u8();
@@ -102,8 +123,7 @@ GifFrame first_gif_frame(std::string_view bytes, const std::string& name, std::i
     colours.append(3, table.empty() ? static_cast<char>(i) : '\0');
   }
   for (std::size_t i = 0; i < 3; ++i) {
-    frame.background[i] =
-        static_cast<std::uint8_t>(colours[static_cast<std::size_t>(transparent) * 3 + i]);
+    frame.background[i] = static_cast<std::uint8_t>(colours[transparent.value_or(0) * 3 + i]);
   }
 
   const std::size_t begin = file.position();
@@ -113,21 +133,13 @@ GifFrame first_gif_frame(std::string_view bytes, const std::string& name, std::i
   }
   file.skip_sub_blocks();
 
-  std::string& out = frame.file;
-  out = "GIF89a";
-  append_u16(out, frame.width);
-  append_u16(out, frame.height);
-  out += '\xF7';  // a global table of 256 colours
-  out.append(2, '\0');
-  out += colours;
-  out += '\x2C';
-  append_u16(out, 0);
-  append_u16(out, 0);
-  append_u16(out, frame.width);
-  append_u16(out, frame.height);
-  out += static_cast<char>(frame_flags & 0x40);  // interlaced or not
-  out += file.since(begin);
-  out += '\x3B';
+  const std::string_view indices = file.since(begin);
+  frame.file = single_frame(frame, frame_flags, colours, indices);
+  if (transparent) {
+    std::string black_and_white(colours.size(), '\xFF');
+    black_and_white.replace(*transparent * 3, 3, 3, '\0');
+    frame.mask = single_frame(frame, frame_flags, black_and_white, indices);
+  }
   return frame;
 }
 

@@ -19,6 +19,8 @@ struct GifFrame {
   int left = 0, top = 0, width = 0, height = 0;
   std::array<std::uint8_t, 3> background{};  // of the canvas outside the frame
   std::string file;                          // a GIF of width x height with this frame alone
+  std::string mask;  // the same in black where the frame is transparent, else white; empty where no
+                     // pixel can be
 };
 
 //   throws  Error{kCorrupt} where the file ends early or holds no frame, kInvalidArgument above

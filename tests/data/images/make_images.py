@@ -22,6 +22,23 @@ def drawn(w=W, h=H):
     return image
 
 
+def see_through(image):
+    """Opaque at the left, gone at the right, and in between everything between."""
+    image = image.convert("RGBA")
+    alpha = Image.new("L", image.size)
+    alpha.putdata([max(0, min(255, 340 - 12 * x + y)) for y in range(image.height) for x in range(image.width)])
+    image.putalpha(alpha)
+    return image
+
+
+def on_white(image):
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
+
+
+def digest(image):
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
 def gif_with_offset(image, transparent):
     """A frame that covers only a part of its canvas, over a canvas filled with nothing."""
     import io
@@ -66,6 +83,14 @@ def main():
     save(gray.convert("1"), "bilevel.png")
     save(wide, "gray16.png")
     save(rgb.convert("RGBA"), "rgba.png")
+    save(see_through(rgb), "see_through.png")
+    save(see_through(gray), "see_through_gray.png")
+    save(see_through(rgb), "see_through.webp", lossless=True, exact=True)
+    save(see_through(rgb), "see_through.tif")
+    save(palette, "see_through_palette.png", transparency=bytes(range(0, 256, 16)))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    save(see_through(rgb), "see_through_turned.png", exif=turned)
     save(rgb, "lossless.webp", lossless=True)
     save(rgb, "lossy.webp", quality=70)
     save(palette, "palette.gif")
@@ -96,9 +121,12 @@ def main():
     for path in sorted(HERE.iterdir()):
         if path.suffix in (".py", ".json"):
             continue
-        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-        expected[path.name] = {"size": image.size, "sha256": hashlib.sha256(image.tobytes()).hexdigest()}
-    resized = {str(f): hashlib.sha256(drawn().resize((19, 40), f).tobytes()).hexdigest() for f in range(6)}
+        image = ImageOps.exif_transpose(Image.open(path))
+        rgb = image.convert("RGB")
+        expected[path.name] = {"size": rgb.size, "sha256": digest(rgb)}
+        if digest(rgb) != digest(on_white(image)):
+            expected[path.name]["on_white_sha256"] = digest(on_white(image))
+    resized = {str(f): digest(drawn().resize((19, 40), f)) for f in range(6)}
     text = json.dumps({"pictures": expected, "resized_rgb_png_to_19x40": resized}, indent=1)
     (HERE / "expected.json").write_text(text + "\n")
 
