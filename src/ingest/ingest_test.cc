@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "ingest/ingest_fixture.h"
+#include "store/embedded_server.h"
 #include "store/ledger.h"
 #include "store/ranking.h"
 #include "support/database.h"

@@ -189,6 +189,27 @@ TEST(Schema, MigratesOnceAndRefusesANewerOne) {
   }
 }
 
+// Ranking may change from one version to the next; what is in tables may not.
+TEST(Schema, RunsChangedFunctionsAgainAndRefusesAnotherCatalogue) {
+  const test::TemporaryDatabase database;
+  Connection connection = database.connect();
+  connection.run_script(
+      "CREATE OR REPLACE FUNCTION pgmmr.exact_rows() RETURNS int LANGUAGE sql AS 'SELECT 7';"
+      "UPDATE pgmmr.migration SET digest = 'earlier' WHERE name = '002_search'");
+  migrate(connection);
+  EXPECT_EQ(connection.execute("SELECT pgmmr.exact_rows()").text(0, 0), "20000");
+  EXPECT_EQ(connection.execute("SELECT FROM pgmmr.migration WHERE digest = 'earlier'").rows(), 0);
+
+  connection.execute("UPDATE pgmmr.migration SET digest = 'other' WHERE name = '001_catalogue'");
+  try {
+    migrate(connection);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
+    EXPECT_THAT(error.what(), HasSubstr("001_catalogue"));
+  }
+}
+
 TEST(CollectionTable, NamesOfColumnsAreSafeAndUnique) {
   const auto names = column_names(
       {"key", "key_", "Größe", "", "", std::string(80, 'a'), std::string(81, 'a'), "a\"b", "ctid"});

@@ -10,6 +10,9 @@ struct Migration {
   int number;
   std::string_view name;  // "001_catalogue"
   std::string_view sql;
+
+  // Holds functions alone, and may run again where an earlier version of it has run.
+  bool is_repeatable() const { return sql.starts_with("-- Repeatable"); }
 };
 
 // In order of their numbers, which run from 1 without gaps.

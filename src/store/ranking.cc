@@ -44,6 +44,23 @@ void check_bytes(const Collection& collection, const RankingQuery& query) {
               fmt::format("searching {}: the query holds a zero byte", collection.name));
 }
 
+// The statement with the query's parameters.
+Result run(Connection& connection, const Collection& collection, const RankingQuery& query,
+           const char* statement) {
+  check_bytes(collection, query);
+  // A condition is somebody's own SQL and must not write; without one there is nothing to guard,
+  // and two round trips are saved.
+  std::optional<ReadOnlyTransaction> transaction;
+  if (!query.where.empty()) transaction.emplace(connection);
+  try {
+    // Alone first, so that its own mistakes are told as such.
+    if (!query.where.empty()) check_condition(connection, collection, query.where);
+    return connection.execute(statement, parameters(collection, query));
+  } catch (const Error& error) {
+    throw condition_error(connection, "searching", collection, query.where, error);
+  }
+}
+
 std::optional<int> rank_at(const Result& result, int row, int col) {
   if (result.is_null(row, col)) return std::nullopt;
   return static_cast<int>(result.number(row, col));
@@ -65,42 +82,27 @@ const char* mode_name(RankingMode mode) {
 
 std::vector<RankedRow> rank(Connection& connection, const Collection& collection,
                             const RankingQuery& query) {
-  check_bytes(collection, query);
-  const ReadOnlyTransaction transaction(connection);
-  try {
-    // Alone first, so that its own mistakes are told as such.
-    if (!query.where.empty()) check_condition(connection, collection, query.where);
-    const Result found = connection.execute(kSearch, parameters(collection, query));
-    std::vector<RankedRow> rows;
-    for (int row = 0; row < found.rows(); ++row) {
-      RankedRow one;
-      one.key = found.text(row, 0);
-      one.score = found.real(row, 1);
-      if (!found.is_null(row, 2)) one.similarity = found.real(row, 2);
-      one.vector_rank = rank_at(found, row, 3);
-      one.keyword_rank = rank_at(found, row, 4);
-      one.image_uri = found.text(row, 5);
-      one.width = static_cast<int>(found.number(row, 6));
-      one.height = static_cast<int>(found.number(row, 7));
-      one.fields = found.text(row, 8);
-      rows.push_back(std::move(one));
-    }
-    return rows;
-  } catch (const Error& error) {
-    throw condition_error(connection, "searching", collection, query.where, error);
+  const Result found = run(connection, collection, query, kSearch);
+  std::vector<RankedRow> rows;
+  for (int row = 0; row < found.rows(); ++row) {
+    RankedRow one;
+    one.key = found.text(row, 0);
+    one.score = found.real(row, 1);
+    if (!found.is_null(row, 2)) one.similarity = found.real(row, 2);
+    one.vector_rank = rank_at(found, row, 3);
+    one.keyword_rank = rank_at(found, row, 4);
+    one.image_uri = found.text(row, 5);
+    one.width = static_cast<int>(found.number(row, 6));
+    one.height = static_cast<int>(found.number(row, 7));
+    one.fields = found.text(row, 8);
+    rows.push_back(std::move(one));
   }
+  return rows;
 }
 
 std::string ranking_way(Connection& connection, const Collection& collection,
                         const RankingQuery& query) {
-  check_bytes(collection, query);
-  const ReadOnlyTransaction transaction(connection);
-  try {
-    if (!query.where.empty()) check_condition(connection, collection, query.where);
-    return std::string(connection.execute(kWay, parameters(collection, query)).text(0, 0));
-  } catch (const Error& error) {
-    throw condition_error(connection, "searching", collection, query.where, error);
-  }
+  return std::string(run(connection, collection, query, kWay).text(0, 0));
 }
 
 std::optional<std::vector<float>> stored_embedding(Connection& connection,

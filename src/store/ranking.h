@@ -40,8 +40,8 @@ struct RankedRow {
   std::string fields;  // JSON object of the dataset's own columns, in table order
 };
 
-// Runs in a read-only transaction with a statement timeout, so that a condition from outside cannot
-// change anything.
+// One with a condition runs in a read-only transaction with a statement timeout, so that what comes
+// from outside cannot change anything.
 //   throws  Error{kInvalidArgument} for a condition the server refuses, with the server's message
 std::vector<RankedRow> rank(Connection& connection, const Collection& collection,
                             const RankingQuery& query);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -25,15 +26,18 @@ constexpr const char* kMakeVersions =
     "digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
 constexpr const char* kHasCollections = "SELECT EXISTS (SELECT FROM pgmmr.collection)";
 constexpr const char* kAddVersion =
-    "INSERT INTO pgmmr.migration (number, name, digest) VALUES ($1, $2, $3)";
+    "INSERT INTO pgmmr.migration (number, name, digest) VALUES ($1, $2, $3) "
+    "ON CONFLICT (number) DO UPDATE SET digest = excluded.digest, applied_at = now()";
 constexpr const char* kExtension =
     "SELECT e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = "
     "e.extnamespace WHERE e.extname = 'vector'";
 
-int applied_count(Connection& connection) {
-  if (connection.execute(kHasVersions).text(0, 0) != "t") return 0;
-  const Result found = connection.execute(kVersions);
+// The migrations that the database has yet to see, or to see again.
+std::vector<Migration> open_migrations(Connection& connection) {
   const auto known = migrations();
+  if (connection.execute(kHasVersions).text(0, 0) != "t") return {known.begin(), known.end()};
+  const Result found = connection.execute(kVersions);
+  std::vector<Migration> open;
   for (int row = 0; row < found.rows(); ++row) {
     const auto number = found.number(row, 0);
     if (number > static_cast<std::int64_t>(known.size())) {
@@ -45,14 +49,18 @@ int applied_count(Connection& connection) {
                       known.size()));
     }
     const auto& migration = known[static_cast<std::size_t>(number - 1)];
-    if (number != row + 1 || found.text(row, 2) != sha256_hex(migration.sql)) {
+    const bool is_same = found.text(row, 2) == sha256_hex(migration.sql);
+    if (number == row + 1 && !is_same && migration.is_repeatable()) {
+      open.push_back(migration);
+    } else if (number != row + 1 || !is_same) {
       throw Error(ErrorKind::kUnsupported,
                   fmt::format("the database's schema pgmmr was made by another pgmmr: migration {} "
                               "there is not this program's {}",
                               found.text(row, 1), migration.name));
     }
   }
-  return found.rows();
+  open.insert(open.end(), known.begin() + found.rows(), known.end());
+  return open;
 }
 
 // Numbers of a version like "0.8.0".
@@ -97,15 +105,14 @@ std::string require_pgvector(Connection& connection) {
 }  // namespace
 
 void migrate(Connection& connection) {
-  const auto known = migrations();
-  if (applied_count(connection) == static_cast<int>(known.size())) return;
+  if (open_migrations(connection).empty()) return;
 
   Transaction transaction(connection);
   connection.execute(kLock);
   const std::string vector_schema = require_pgvector(connection);
   // Again under the lock: another process may have been quicker.
-  const auto applied = static_cast<std::size_t>(applied_count(connection));
-  if (applied < known.size()) {
+  const auto open = open_migrations(connection);
+  if (!open.empty()) {
     try {
       connection.run_script(kMakeVersions);
     } catch (const Error&) {
@@ -120,11 +127,11 @@ void migrate(Connection& connection) {
     connection.run_script(fmt::format(
         "SET LOCAL search_path = pgmmr, {}, pg_catalog; SET LOCAL check_function_bodies = on",
         vector_schema));
-    for (std::size_t i = applied; i < known.size(); ++i) {
-      connection.run_script(std::string(known[i].sql));
+    for (const Migration& one : open) {
+      connection.run_script(std::string(one.sql));
       connection.execute(kAddVersion,
-                         {Param::number(known[i].number), Param::text(std::string(known[i].name)),
-                          Param::text(sha256_hex(known[i].sql))});
+                         {Param::number(one.number), Param::text(std::string(one.name)),
+                          Param::text(sha256_hex(one.sql))});
     }
   }
   transaction.commit();

@@ -1,4 +1,5 @@
-// Schema pgmmr: numbered SQL files, applied once, in order, under an advisory lock.
+// Schema pgmmr: numbered SQL files, applied in order under an advisory lock: once, or where they
+// say that they are repeatable, again when they have changed.
 #pragma once
 
 #include "store/connection.h"
@@ -6,8 +7,8 @@
 namespace pgmmr {
 
 // Brings the database to this program's version. Cheap where there is nothing to do.
-//   throws  Error{kUnsupported} for a schema newer than this program, or pgvector missing or older
-//   than 0.8
+//   throws  Error{kUnsupported} for a schema newer than this program or made by another one, or
+//   pgvector missing or older than 0.8
 void migrate(Connection& connection);
 
 // Takes schema pgmmr away, for a restore that brings its own.

@@ -1,3 +1,5 @@
+-- Repeatable: a database where this file has run before runs it again where it has changed.
+--
 -- Ranked search. This file is the only place where ranking is written: the program calls
 -- pgmmr.search, and so can anybody with psql.
 --
@@ -6,9 +8,11 @@
 -- Both together: Reciprocal Rank Fusion (Cormack, Clarke, Buettcher 2009), k = 60.
 
 -- Up to so many rows exact search is as quick as an index; so many rows of a word are ranked.
-CREATE FUNCTION pgmmr.exact_rows() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 20000';
-CREATE FUNCTION pgmmr.ranked_rows() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 2000';
+CREATE OR REPLACE FUNCTION pgmmr.exact_rows() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 20000';
+CREATE OR REPLACE FUNCTION pgmmr.ranked_rows() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 2000';
 
+DO $$ BEGIN
+IF to_regtype('pgmmr.search_plan') IS NULL THEN
 CREATE TYPE pgmmr.search_plan AS (
   statement      text,     -- $1 embedding, $2 all words, $3 any word, $4 excluded key, $5 limit,
                            -- $6 candidates, $7 k, $8 and $9 the weights of vector and keyword rank
@@ -20,9 +24,11 @@ CREATE TYPE pgmmr.search_plan AS (
   all_words      tsquery,
   any_word       tsquery
 );
+END IF;
+END $$;
 COMMENT ON TYPE pgmmr.search_plan IS 'How pgmmr.search answers one query.';
 
-CREATE FUNCTION pgmmr.caption_query(captions jsonb, query_text text, query_words text)
+CREATE OR REPLACE FUNCTION pgmmr.caption_query(captions jsonb, query_text text, query_words text)
 RETURNS tsquery LANGUAGE plpgsql STABLE AS $$
 DECLARE
   config text;
@@ -43,7 +49,7 @@ END $$;
 COMMENT ON FUNCTION pgmmr.caption_query IS
   'What was typed as a tsquery over caption_tsv: web search syntax, in each of the captions'' configurations. NULL where no word is left.';
 
-CREATE FUNCTION pgmmr.any_word(all_words tsquery) RETURNS tsquery LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION pgmmr.any_word(all_words tsquery) RETURNS tsquery LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
   wanted text := querytree(all_words);  -- without what is negated
   unwanted text;
@@ -62,7 +68,7 @@ COMMENT ON FUNCTION pgmmr.any_word IS
   'The same words joined by OR; what was negated stays forbidden, phrases stay phrases.';
 
 -- The statement's text. Tables and columns are quoted here; a condition is the caller's own SQL.
-CREATE FUNCTION pgmmr.search_statement(
+CREATE OR REPLACE FUNCTION pgmmr.search_statement(
   relation text, columns jsonb, condition text, by_vector boolean, by_keyword boolean, exact boolean,
   with_similarity boolean)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -77,13 +83,15 @@ BEGIN
   IF by_vector THEN
     statement := statement || format($sql$
 vector_arm AS MATERIALIZED (
-  SELECT t.key, t.embedding %1$s $1 AS distance FROM %2$s AS t WHERE %3$s
+  SELECT t.key, %1$s AS distance FROM %2$s AS t WHERE %3$s
   ORDER BY %4$s LIMIT $6),
 vector_ranked AS (
   SELECT key, row_number() OVER (ORDER BY distance, key) AS rank FROM vector_arm)$sql$,
-      op, relation, filter,
-      CASE WHEN exact THEN format('(t.embedding %s $1) + 0, t.key', op)
-           ELSE format('t.embedding %s $1', op) END);
+      CASE WHEN exact THEN format('(t.embedding %s $1) + 0', op)  -- no index has that expression
+           ELSE format('t.embedding %s $1', op) END,
+      relation, filter,
+      -- By the name of the output, so that each distance is computed once.
+      CASE WHEN exact THEN 'distance, t.key' ELSE format('t.embedding %s $1', op) END);
   END IF;
   IF by_keyword THEN
     statement := statement || CASE WHEN by_vector THEN ',' ELSE '' END || format($sql$
@@ -135,7 +143,7 @@ ORDER BY %6$s$sql$,
          WHEN by_vector THEN 'r.vector_rank' ELSE 'r.keyword_rank' END);
 END $$;
 
-CREATE FUNCTION pgmmr.plan_search(
+CREATE OR REPLACE FUNCTION pgmmr.plan_search(
   collection text, query_text text, query_embedding halfvec, query_words text, "where" text,
   "limit" int, mode text, embedding_of_text boolean, exclude_key text, must_be_exact boolean)
 RETURNS pgmmr.search_plan LANGUAGE plpgsql AS $$
@@ -233,7 +241,7 @@ END $$;
 COMMENT ON FUNCTION pgmmr.plan_search IS
   'Chooses how to answer: exact up to 20,000 passing rows or where under 10 % pass, else HNSW.';
 
-CREATE FUNCTION pgmmr.search(
+CREATE OR REPLACE FUNCTION pgmmr.search(
   collection text,
   query_text text DEFAULT NULL,
   query_embedding halfvec DEFAULT NULL,
@@ -295,7 +303,7 @@ COMMENT ON FUNCTION pgmmr.search IS
 score is that sum for hybrid, the cosine for vector, ts_rank_cd for keyword search; similarity is the cosine.
   SELECT key, score, fields->>''title'' FROM pgmmr.search(''demo'', ''red apple'');';
 
-CREATE FUNCTION pgmmr.search_like(
+CREATE OR REPLACE FUNCTION pgmmr.search_like(
   collection text, "like" text, "where" text DEFAULT NULL, "limit" int DEFAULT 10)
 RETURNS TABLE (key text, score float8, similarity float8, vector_rank int, keyword_rank int,
                image_uri text, width int, height int, fields json)
@@ -323,7 +331,7 @@ END $$;
 COMMENT ON FUNCTION pgmmr.search_like IS
   'Rows whose pictures look like the one of a row: SELECT * FROM pgmmr.search_like(''demo'', ''noto/1F34E'').';
 
-CREATE FUNCTION pgmmr.explain_search(
+CREATE OR REPLACE FUNCTION pgmmr.explain_search(
   collection text,
   query_text text DEFAULT NULL,
   query_embedding halfvec DEFAULT NULL,
