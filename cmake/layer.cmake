@@ -2,6 +2,9 @@
 # NAME_test, src/NAME/*_fuzz.cc as one libFuzzer program each. The layers below come from src/LAYERS.
 file(STRINGS ${CMAKE_SOURCE_DIR}/src/LAYERS PGMMR_LAYER_LINES REGEX "^[a-z]+:")
 
+# Properties of tests that share the server of tests/support/database.h.
+set(PGMMR_USES_TEST_DATABASE FIXTURES_REQUIRED database ENVIRONMENT_MODIFICATION PGMMR_TEST_SERVER=set:shared)
+
 add_custom_target(fuzzers)  # all of them, without the tests
 
 function(pgmmr_layer name)
@@ -35,11 +38,13 @@ function(pgmmr_layer name)
   if(tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE pgmmr_${name} pgmmr_test_support GTest::gtest_main GTest::gmock)
+    set(database "")
     if(name STREQUAL store OR "pgmmr_store" IN_LIST below)
       target_link_libraries(${name}_test PRIVATE pgmmr_test_database)
+      set(database ${PGMMR_USES_TEST_DATABASE})
     endif()
     include(GoogleTest)
-    gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600
+    gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600 ${database}
     ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/leaks.supp:print_suppressions=0")
   endif()
 

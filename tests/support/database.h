@@ -1,19 +1,20 @@
-// A real PostgreSQL for tests: one throw-away server a test process, in a folder of its own,
-// started when the first test asks and gone with the process, even where that is killed. As root
-// too.
+// A real PostgreSQL for tests, throw-away, started when the first test asks. As root too. Under
+// ctest all test processes of a build share one, which lives until the last of them has ended
+// (tests/support/stop_database.cc); a test program started by hand has its own, gone with the
+// process, even where that is killed.
 #pragma once
 
 #include <string>
 
 #include "store/connection.h"
-#include "store/embedded_server.h"
 
 namespace pgmmr::test {
 
-// The process's server. First called on the main thread.
-EmbeddedServer& database_server();
+// Ends the server that test processes share, and deletes its folder. Nothing to do without one.
+void stop_shared_server();
 
-// A database of its own on that server, set up by migrate(), dropped with the object.
+// A database of its own on that server, set up by migrate(), dropped with the object. The
+// first one of a process is made on its main thread.
 class TemporaryDatabase {
  public:
   enum class Setup { kMigrated, kEmpty };
