@@ -39,6 +39,9 @@ class Data:
         flip = lambda t: t["kind"].startswith(pictures.FLIPPED_KINDS) and not any(
             w in t["en"]["name"] for w in ("left", "right", "facing", "pointing"))
         self.flips = np.array([flip(t) for t in things])
+        words = lambda t: {w.strip(":,") for x in [t["en"]["name"], *t["en"]["tags"]] for w in x.lower().split()}
+        self.hues = np.array([not t["kind"].startswith(pictures.COLOURED_KINDS) and not words(t) & pictures.COLOUR_WORDS
+                              for t in things])
         self.kind = np.array([t["kind"] for t in things])
 
     def epoch(self, rng, run=8):
@@ -57,6 +60,11 @@ class Data:
         own = [d for d in own if self.names[d][0] == style] or own
         return own[rng.integers(len(own))]
 
+    def augmented(self, drawn, things, generator):
+        """Drawings [n] of things [n] -> pixels [n, 3, S, S], each time others."""
+        flips, hues = (torch.from_numpy(may[things]) for may in (self.flips, self.hues))
+        return pictures.augment(self.pixels[drawn], flips, hues, generator)
+
     def batch(self, things, rng, generator, run=None):
         """Two drawings and one text of each thing, either language.
 
@@ -72,7 +80,7 @@ class Data:
         first = [self.draw(t, style[0], None, rng) for t, style in zip(things, styles)]
         drawn = first + [self.draw(t, style[1], d, rng) for t, style, d in zip(things, styles, first)]
         classes = torch.from_numpy(np.tile(things, 2))
-        pixels = pictures.augment(self.pixels[drawn], torch.from_numpy(self.flips[np.tile(things, 2)]), generator)
+        pixels = self.augmented(drawn, np.tile(things, 2), generator)
         said = [(captions.LANGUAGES[rng.integers(2)], t) for t in things]
         texts, meant = [], torch.zeros(len(said), len(self.flips))
         for row, (lang, t) in enumerate(said):

@@ -1,12 +1,13 @@
 // Everything the trainer reads, as plain files in work/:
 //
 //   work/collection/KEY.webp    the pictures of demo/emoji.parquet, as they are (for evaluation)
-//   work/drawings/STYLE/HEX.png the same things with transparency, and in five more styles
+//   work/drawings/STYLE/HEX.png the same things with transparency, and in seven more styles
 //   work/things.json            [{hex, en: {name, tags}, zh: {name, tags}, group, kind, order}]
 //   work/rows.json              [{key, file}] of the collection, in its order
 //
 // The extra styles are only trained on, never shipped: Noto's older drawings (Apache-2.0), EmojiOne 2
-// (CC BY 4.0), Firefox OS (Apache-2.0), Fluent flat and Fluent colour (MIT), SVGs in iconify's JSON.
+// (CC BY 4.0) and 1 (CC BY-SA 4.0), Firefox OS (Apache-2.0), Fluent flat and Fluent colour (MIT), OpenMoji
+// (CC BY-SA 4.0), SVGs in iconify's JSON.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,7 +46,8 @@ writeFileSync(join(work, 'things.json'), JSON.stringify(things.map((e) => ({
 })), null, 0));
 
 // Drawings with transparency in the three shipped styles.
-for (const style of ['noto', 'twemoji', 'fluent', 'noto-old', 'emojione', 'firefox', 'fluent-flat', 'fluent-colour'])
+for (const style of ['noto', 'twemoji', 'fluent', 'noto-old', 'emojione', 'firefox', 'fluent-flat', 'fluent-colour',
+  'emojione-old', 'openmoji'])
   mkdirSync(join(work, 'drawings', style), { recursive: true });
 for (const [style, name, folder] of [['noto', 'google', 'google'], ['twemoji', 'twitter', 'twitter']]) {
   const source = join(modules, `emoji-datasource-${name}`);
@@ -77,7 +79,8 @@ for (const e of things) learn([unicode[e.hexcode], unicode[e.hexcode.replaceAll(
 for (const e of things) learn(shorts.map((s) => s[e.hexcode] ?? []), e.hexcode);
 
 for (const [style, set] of [['noto-old', 'noto-v1'], ['emojione', 'emojione'], ['firefox', 'fxemoji'],
-  ['fluent-flat', 'fluent-emoji-flat'], ['fluent-colour', 'fluent-emoji']]) {
+  ['fluent-flat', 'fluent-emoji-flat'], ['fluent-colour', 'fluent-emoji'], ['emojione-old', 'emojione-v1'],
+  ['openmoji', 'openmoji']]) {
   const { icons, aliases = {}, width, height } = json(join(modules, '@iconify-json', set, 'icons.json'));
   const body = new Map();
   for (const name of [...Object.keys(icons), ...Object.keys(aliases)]) {

@@ -17,7 +17,7 @@ from PIL import Image
 SIZE = 64
 SHIPPED = ("noto", "twemoji", "fluent")
 MAKER = {"noto": "google", "noto-old": "google", "twemoji": "twitter", "fluent": "microsoft", "fluent-flat": "microsoft",
-         "fluent-colour": "microsoft", "emojione": "emojione", "firefox": "mozilla"}
+         "fluent-colour": "microsoft", "emojione": "emojione", "emojione-old": "emojione", "firefox": "mozilla", "openmoji": "openmoji"}
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 # Country flags that are drawn alike: the territory flies its country's flag.
@@ -27,6 +27,11 @@ SAME = {"1F1F8-1F1EF": "1F1F3-1F1F4", "1F1E7-1F1FB": "1F1F3-1F1F4", "1F1F2-1F1EB
 FLIPPED_KINDS = ("face-", "cat-face", "monkey-face", "animal-", "plant-", "food-", "drink", "transport-ground",
                  "transport-water", "transport-air", "clothing", "tool", "musical-instrument", "household", "medical",
                  "science", "person", "hand", "body", "sport", "place-building", "event")
+# Things of these kinds are known by their colour, and those that one of the words calls by it.
+COLOURED_KINDS = ("face-", "cat-face", "monkey-face", "food-", "drink", "plant-", "heart", "geometric", "country-flag",
+                  "flag", "subdivision-flag", "sky-weather", "alphanum", "keycap", "zodiac", "av-symbol",
+                  "transport-sign", "warning", "award-medal", "emotion", "hand")
+COLOUR_WORDS = {"red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white", "pink", "gray", "grey"}
 
 
 def thing_of(hexcode):
@@ -100,16 +105,26 @@ def colours(rgba):
     return {n for n, where in names.items() if len(hue) and where.mean() > 0.33}
 
 
+def hue_turn(angle):
+    """radians [n] -> [n, 3, 3], a turn about the gray axis (Rodrigues' formula)."""
+    k = 3 ** -0.5
+    cross = torch.tensor([[0, -k, k], [k, 0, -k], [-k, k, 0]])
+    a = angle.view(-1, 1, 1)
+    return a.cos() * torch.eye(3) + a.sin() * cross + (1 - a.cos()) / 3
+
+
 def normalise(rgb):
     """float [n, 3, S, S] in 0..1 -> CLIP's pixel values."""
     return (rgb - MEAN) / STD
 
 
-def augment(rgba, flip, g):
-    """uint8 [n, 4, S, S], bool [n] may be flipped, generator -> float32 [n, 3, S, S], normalised.
+def augment(rgba, flip, hue, g):
+    """uint8 [n, 4, S, S], bool [n] may be flipped, bool [n] may have any hue, generator -> float32 [n, 3, S, S].
+
+    Normalised for CLIP.
 
     Scale 0.72..1.08, turn up to 15 degrees, shift up to 10 %, flips where harmless, another background for
-    40 %, brightness, contrast and saturation, gray for 3 %.
+    40 %, brightness, contrast and saturation, another hue for 20 % of those that may, gray for 3 %.
     """
     n = len(rgba)
     u = lambda *shape: torch.rand(*shape, generator=g)
@@ -132,6 +147,9 @@ def augment(rgba, flip, g):
     rgb = x[:, :3] + (1 - x[:, 3:]) * paper
     mean = rgb.mean((1, 2, 3), keepdim=True)
     rgb = (rgb - mean) * (1 + 0.5 * (u(n, 1, 1, 1) - 0.5)) + mean + 0.16 * (u(n, 1, 1, 1) - 0.5)
+    turned = hue & (u(n) < 0.2)
+    angle = torch.where(turned, (u(n) - 0.5) * 2 * torch.pi, torch.zeros(1))
+    rgb = torch.einsum("ncd,ndhw->nchw", hue_turn(angle), rgb)
     gray = rgb.mean(1, keepdim=True)
     saturation = torch.where(u(n, 1, 1, 1) < 0.03, torch.zeros(1), 0.6 + 0.8 * u(n, 1, 1, 1))
     rgb = (rgb - gray) * saturation + gray

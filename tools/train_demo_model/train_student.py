@@ -26,7 +26,6 @@ import evaluate
 import loop
 import model
 import muon
-import pictures
 import train_teacher
 
 PICTURES = 256
@@ -66,7 +65,7 @@ def draw(data, rng, generator):
     drawn = drawn[rng.permutation(len(drawn))]
     for i in range(0, len(drawn) - PICTURES + 1, PICTURES):
         part = drawn[i:i + PICTURES]
-        yield pictures.augment(data.pixels[part[:, 0]], torch.from_numpy(data.flips[part[:, 1]]), generator)
+        yield data.augmented(part[:, 0], part[:, 1], generator)
 
 
 def losses(clip, hint, net, things, pixels, keep):

@@ -100,7 +100,7 @@ def save(out, clip, net, things, data, config):
 
 def main():
     parser = loop.options(__doc__, "work/teacher.pt", steps=900, lr=2e-3)
-    parser.add_argument("--hard", type=int, default=400, help="steps after those, with harder batches")
+    parser.add_argument("--hard", type=int, default=500, help="steps after those, with harder batches")
     parser.add_argument("--from-easy", action="store_true", help="OUT has had its --steps: only the hard ones are left")
     a = parser.parse_args()
     data = loop.begin(a)

@@ -41,7 +41,7 @@ def train(clip, things, data, steps, lr, seed):
 
 
 def main():
-    parser = loop.options(__doc__, "work/checkpoint.pt", steps=220, lr=5e-4)
+    parser = loop.options(__doc__, "work/checkpoint.pt", steps=750, lr=8e-4)
     parser.add_argument("--teacher", default="work/teacher.pt")
     parser.add_argument("--student", default="work/student.pt")
     a = parser.parse_args()
