@@ -21,8 +21,8 @@ say "1 of 2  The sample collection: 5,458 emoji pictures with captions in Englis
 show ingest demo/emoji.parquet -c demo --model demo --caption text_en --caption text_zh
 
 say "2 of 2  Three searches"
-echo "Words, by meaning alone; no caption says them, keyword search finds red hearts and red hair:" >&2
-show search -c demo "something to eat that is red" --mode vector -k 6 --save pgmmr-demo-words.png
+echo "Words, by meaning alone; no caption says them, keyword search finds fax machines and flying discs:" >&2
+show search -c demo "flying machine" --mode vector -k 6 --save pgmmr-demo-words.png
 echo "A picture, and what looks like it:" >&2
 show search -c demo --image demo/query.png -k 6 --save pgmmr-demo-picture.png
 echo "Meaning and words together, in Chinese:" >&2
