@@ -105,11 +105,16 @@ TEST(Executor, RefusesWhatIsTooMuch) {
 
 TEST(Executor, GivesUpWhatWaitedTooLong) {
   Executor executor(1, 10, std::chrono::milliseconds(20), 0);
-  std::latch gate(1);
-  std::jthread holder([&] { executor.run([&] { gate.wait(); }); });
+  std::latch held(1), gate(1);
+  std::jthread holder([&] {
+    executor.run([&] {
+      held.count_down();
+      gate.wait();
+    });
+  });
+  held.wait();  // else the other may be first
   std::atomic<int> status = 0, ran = 0;
   std::jthread asker([&] {
-    wait_until([&] { return executor.figures().waiting == 0; });
     try {
       executor.run([&] { ++ran; });
     } catch (const Problem& problem) {
