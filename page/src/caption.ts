@@ -20,6 +20,11 @@ export function caption_of(item: Item, language: Language): string {
   return (item.caption ?? '').trim() || item.key;
 }
 
+// A similarity with a real minus, as wide as a digit, and no minus before nothing.
+export function similarity_text(similarity: number, digits: number): string {
+  return similarity.toFixed(digits).replace(/^-(?=0(\.0*)?$)/, '').replace('-', '\u2212');
+}
+
 // A field's value as text: what a table would show.
 export function value_text(value: unknown): string {
   if (value === null || value === undefined) return '';

@@ -14,43 +14,20 @@ import {
   to_address,
   type Search,
 } from './address';
-import type { Answer, Collection, Hit, Item, Mode, Problem, Service, Took } from './contract';
-import { hold, recall, shrunk, type Picture } from './pictures';
-import { possible_modes, split_away, take_url } from './query_text';
-import {
-  get_collections,
-  get_item,
-  get_service,
-  open_session,
-  search as ask_search,
-  ServiceError,
-  NO_ANSWER,
-  type SearchRequest,
-} from './service';
+import { Answers, type Remembered } from './answers';
+import type { Answer, Collection, Hit, Item, Mode, Problem, Took } from './contract';
+import { connection } from './connection.svelte';
+import { Countdown } from './countdown.svelte';
+import { hold, recall, type Picture } from './pictures';
+import { possible_modes, take_url } from './query_text';
+import { batch_of, request_of } from './search_request';
+import { get_item, open_session, search as ask_search, ServiceError, NO_ANSWER } from './service';
 
 export type Status = 'idle' | 'searching' | 'done' | 'failed' | 'gone';
-export type Phase = 'starting' | 'ready' | 'locked' | 'failed';
 
-interface Remembered {
-  hits: Hit[];
-  reached: number;
-  more: boolean;
-  took: Took;
-  mode: Answer['mode'];
-  scroll: number;
-}
-
-const BATCH = 60; // hits asked for at a time; a search with an uploaded picture asks for all at once
-const UPLOAD_BATCH = 240;
 const SLOW_MS = 150; // before this, nothing flickers
-const REMEMBERED = 30;
-const SHRUNK_SIDE = 2048;
 
 class Finder {
-  phase = $state<Phase>('starting');
-  service = $state.raw<Service | null>(null);
-  collections = $state.raw<Collection[]>([]);
-
   search = $state.raw<Search>(nothing());
   open = $state(''); // key of the picture shown large
   opened = $state.raw<Item | null>(null); // that picture, where it is not among the hits
@@ -63,30 +40,24 @@ class Finder {
   took = $state.raw<Took | null>(null);
   mode = $state<Answer['mode'] | null>(null);
   problem = $state.raw<Problem | null>(null);
-  retry_in = $state(0); // seconds until a busy service is asked again
+  readonly retrying = new Countdown(); // until a busy service is asked again
   picture = $state.raw<Picture | null>(null);
 
   filling = $state(false); // the next hits are on their way
   fill_failed = $state(false);
   visits = $state(0); // counts searches that began anew: whoever keeps a place in the gallery resets it
 
-  readonly #answers = new Map<string, Remembered>();
+  readonly #answers = new Answers();
   readonly #captions = new Map<string, Item>();
-  #reached = 0; // hits asked for: a later batch repeats some of an earlier one (openapi.json, offset)
+  #reached = 0; // see Remembered
   #abort: AbortController | null = null;
-  #retry: ReturnType<typeof setInterval> | undefined;
 
   get collection(): Collection | undefined {
-    const name = this.search.collection;
-    return name ? this.collections.find((one) => one.name === name) : this.collections[0];
+    return connection.collection(this.search.collection);
   }
 
   get home(): boolean {
     return is_nothing(this.search);
-  }
-
-  get takes_urls(): boolean {
-    return this.service?.image_url ?? true;
   }
 
   modes_for(search: Search): Mode[] {
@@ -109,27 +80,13 @@ class Finder {
   }
 
   async connect(): Promise<void> {
-    this.phase = 'starting';
     this.problem = null;
     try {
-      const [service, collections] = await Promise.all([
-        get_service(),
-        get_collections().catch((error: unknown) => {
-          if (error instanceof ServiceError && error.problem.status === 401) return null;
-          throw error;
-        }),
-      ]);
-      this.service = service;
-      if (!collections || (service.auth.required && !service.auth.authenticated)) {
-        this.phase = 'locked';
-        return;
-      }
-      this.collections = collections;
-      this.phase = 'ready';
+      await connection.open();
       await this.#follow();
     } catch (error) {
       this.#refused(error);
-      if (this.phase !== 'locked') this.phase = 'failed';
+      if (connection.phase !== 'locked') connection.phase = 'failed';
     }
   }
 
@@ -140,7 +97,7 @@ class Finder {
     } catch (error) {
       if (error instanceof ServiceError && error.problem.status === 401) return false;
       this.#refused(error);
-      this.phase = 'failed';
+      connection.phase = 'failed';
       return true;
     }
     await this.connect();
@@ -150,8 +107,8 @@ class Finder {
   // Changes part of the search and runs it.
   go(change: Partial<Search>, how: 'push' | 'replace' = 'push'): void {
     const next = { ...this.search, ...change };
-    if (!next.collection && this.collections.length > 1) {
-      next.collection = this.collections[0]?.name ?? '';
+    if (!next.collection && connection.collections.length > 1) {
+      next.collection = connection.collections[0]?.name ?? '';
     }
     this.#keep_scroll();
     const address = to_address(next);
@@ -159,14 +116,14 @@ class Finder {
       history.pushState(null, '', address);
     } else {
       history.replaceState(null, '', address);
-      this.#answers.delete(to_address(next)); // asked again on purpose
+      this.#answers.forget(next); // asked again on purpose
     }
     void this.#follow();
   }
 
   // What was typed, with an address among the words taken as a picture.
   submit(typed: string): void {
-    const { url, text } = this.takes_urls ? take_url(typed) : { url: '', text: typed.trim() };
+    const { url, text } = connection.takes_urls ? take_url(typed) : { url: '', text: typed.trim() };
     this.go(url ? { text, url, picture: '' } : { text });
   }
 
@@ -238,7 +195,7 @@ class Finder {
   }
 
   retry(): void {
-    if (this.phase === 'failed') void this.connect();
+    if (connection.phase === 'failed') void this.connect();
     else void this.#run();
   }
 
@@ -251,10 +208,7 @@ class Finder {
     const searched = this.answered;
     const signal = this.#abort?.signal;
     try {
-      const answer = await ask_search(
-        await this.#request(searched, Math.min(room, this.#batch(searched)), this.#reached),
-        signal,
-      );
+      const answer = await this.#ask(searched, room, this.#reached, signal);
       if (searched !== this.answered) return;
       const known = new Set(this.hits.map((hit) => hit.key));
       this.hits = [...this.hits, ...answer.hits.filter((hit) => !known.has(hit.key))];
@@ -270,12 +224,12 @@ class Finder {
 
   // What the address says, done.
   async #follow(): Promise<void> {
-    if (this.phase !== 'ready') return;
+    if (connection.phase !== 'ready') return;
     const place = from_address(location.search);
-    const before = to_address(this.search);
-    const same = before === to_address(place.search) && this.status !== 'idle';
+    const moved = to_address(this.search) !== to_address(place.search);
+    const same = !moved && this.status !== 'idle';
     if (!same) this.#keep_scroll();
-    this.search = place.search;
+    if (moved) this.search = place.search; // a new search resets the bar: what was typed meanwhile stays
     this.open = place.open;
     this.opened = null;
     if (!same || this.status === 'failed') await this.#run();
@@ -291,8 +245,7 @@ class Finder {
 
   async #run(): Promise<void> {
     this.#abort?.abort();
-    clearInterval(this.#retry);
-    this.retry_in = 0;
+    this.retrying.stop();
     this.filling = false;
     this.fill_failed = false;
     this.problem = null;
@@ -303,14 +256,14 @@ class Finder {
       this.visits += 1;
       return;
     }
-    const known = this.#answers.get(to_address(search));
+    const known = this.#answers.get(search);
     this.picture = search.picture ? await recall(search.picture) : null;
     if (search.picture && !this.picture) {
       this.#show_nothing('gone');
       return;
     }
     if (known) {
-      this.#show(search, known);
+      this.#show(search, known.answer);
       await tick();
       scrollTo(0, known.scroll);
       return;
@@ -320,8 +273,7 @@ class Finder {
     this.status = 'searching';
     const slow = setTimeout(() => (this.slow = true), SLOW_MS);
     try {
-      const request = await this.#request(search, Math.min(search.count, this.#batch(search)), 0);
-      const answer = await ask_search(request, abort.signal);
+      const answer = await this.#ask(search, search.count, 0, abort.signal);
       if (abort.signal.aborted) return;
       this.#show(search, {
         hits: answer.hits,
@@ -329,7 +281,6 @@ class Finder {
         more: answer.more,
         took: answer.took_ms,
         mode: answer.mode,
-        scroll: 0,
       });
       this.#remember();
       await tick();
@@ -344,34 +295,15 @@ class Finder {
     }
   }
 
-  #batch(search: Search): number {
-    return search.picture ? UPLOAD_BATCH : BATCH;
-  }
-
-  async #request(search: Search, k: number, offset: number): Promise<SearchRequest> {
-    const mode = this.effective_mode(search);
-    // Keyword search has a minus of its own.
-    const { find, away } =
-      mode === 'keyword' ? { find: search.text, away: '' } : split_away(search.text);
-    const only_away = !find && !has_example(search);
-    const request: SearchRequest = {
+  async #ask(search: Search, room: number, offset: number, signal?: AbortSignal): Promise<Answer> {
+    const request = await request_of(search, {
       collection: this.collection?.name ?? search.collection,
-      text: only_away ? search.text : find,
-      not: only_away ? '' : away,
-      like: search.like,
-      image_url: search.url,
-      mode,
-      k,
+      mode: this.effective_mode(search),
+      k: Math.min(room, batch_of(search)),
       offset,
-    };
-    const picture = search.picture ? await recall(search.picture) : null;
-    if (picture) {
-      const limit = this.service?.limits.body_bytes ?? Infinity;
-      const fits = picture.blob.size < limit * 0.95;
-      const blob = fits ? picture.blob : await shrunk(picture.blob, SHRUNK_SIDE);
-      request.image = { blob: blob ?? picture.blob, name: picture.name };
-    }
-    return request;
+      body_bytes: connection.service?.limits.body_bytes ?? Infinity,
+    });
+    return ask_search(request, signal);
   }
 
   #show(search: Search, answer: Remembered): void {
@@ -396,25 +328,12 @@ class Finder {
   }
 
   #remember(): void {
-    if (!this.took || !this.mode) return;
-    const name = to_address(this.answered);
-    const scroll = this.#answers.get(name)?.scroll ?? 0;
-    this.#answers.delete(name);
-    this.#answers.set(name, {
-      hits: this.hits,
-      reached: this.#reached,
-      more: this.more,
-      took: this.took,
-      mode: this.mode,
-      scroll,
-    });
-    const oldest = this.#answers.keys().next().value;
-    if (this.#answers.size > REMEMBERED && oldest !== undefined) this.#answers.delete(oldest);
+    const { hits, more, took, mode } = this;
+    if (took && mode) this.#answers.keep(this.answered, { hits, reached: this.#reached, more, took, mode });
   }
 
   #keep_scroll(): void {
-    const there = this.#answers.get(to_address(this.search));
-    if (there && this.status === 'done') there.scroll = scrollY;
+    if (this.status === 'done') this.#answers.keep_scroll(this.search, scrollY);
   }
 
   #refused(error: unknown): void {
@@ -422,16 +341,10 @@ class Finder {
       error instanceof ServiceError
         ? error.problem
         : { title: '', status: NO_ANSWER, detail: String(error), request_id: '' };
-    if (this.problem.status === 401) this.phase = 'locked';
+    if (this.problem.status === 401) connection.phase = 'locked';
     const wait = this.problem.retry_after_s;
     if (this.problem.status === 503 && wait && wait <= 60) {
-      this.retry_in = wait;
-      this.#retry = setInterval(() => {
-        this.retry_in -= 1;
-        if (this.retry_in > 0) return;
-        clearInterval(this.#retry);
-        this.retry();
-      }, 1000);
+      this.retrying.start(wait, () => this.retry());
     }
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { caption_of, marked_pieces, value_text } from '../../src/caption';
+import { caption_of, marked_pieces, similarity_text, value_text } from '../../src/caption';
 import type { Item } from '../../src/contract';
 
 const item = (fields: Record<string, unknown>, caption?: string): Item => ({
@@ -20,6 +20,13 @@ test('a short name in the right language comes before the service\'s caption, th
   expect(caption_of(item({ title: 'Sunset' }, 'a long one'), 'zh')).toBe('Sunset');
   expect(caption_of(item({ name_en: ' ', year: 1999 }, 'a dog'), 'en')).toBe('a dog');
   expect(caption_of(item({}), 'en')).toBe('noto/1F34E');
+});
+
+test('a similarity has a real minus, and none before nothing', () => {
+  expect(similarity_text(0.3349, 3)).toBe('0.335');
+  expect(similarity_text(-0.0412, 2)).toBe('\u22120.04');
+  expect(similarity_text(-0.004, 2)).toBe('0.00');
+  expect(similarity_text(-1, 2)).toBe('\u22121.00');
 });
 
 test('fields of any type are text', () => {
