@@ -1,9 +1,5 @@
 // A relation that DuckDB reads (a Parquet file, a table, a query) to rows of a dataset: which
 // column holds the picture, which the key, and how every other one becomes a PostgreSQL type.
-//
-// The picture: Hugging Face's Image layout, struct<bytes, path> with its children matched by name
-// in any order (datasets' features/image.py), or a list of them, whose first is taken; else a BLOB
-// column named like a picture; else a text column that holds paths.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +10,9 @@
 
 #include "dataset/dataset.h"
 #include "dataset/duckdb_session.h"
+#include "dataset/picture_column.h"
 
 namespace pgmmr {
-
-enum class PictureKind { kStruct, kStructList, kBlob, kPath };
 
 struct RelationColumn {
   Column column;
