@@ -75,29 +75,29 @@ void fma_any_cpu() {
 #if defined(__x86_64__)
 
 // registers: "x", or "v" with AVX-512, where one of the upper half may be chosen.
-#define PGMMR_CHAINS(registers, zero, step)            \
-  do {                                                 \
-    auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;   \
-    auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;   \
-    auto s8 = zero, s9 = zero, s10 = zero, s11 = zero; \
-    for (int i = 0; i < kSteps; ++i) {                 \
-      step(s0);                                        \
-      step(s1);                                        \
-      step(s2);                                        \
-      step(s3);                                        \
-      step(s4);                                        \
-      step(s5);                                        \
-      step(s6);                                        \
-      step(s7);                                        \
-      step(s8);                                        \
-      step(s9);                                        \
-      step(s10);                                       \
-      step(s11);                                       \
+#define PGMMR_CHAINS(registers, zero, step)                  \
+  do {                                                       \
+    auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;         \
+    auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;         \
+    auto s8 = zero, s9 = zero, s10 = zero, s11 = zero;       \
+    for (int i = 0; i < kSteps; ++i) {                       \
+      step(s0);                                              \
+      step(s1);                                              \
+      step(s2);                                              \
+      step(s3);                                              \
+      step(s4);                                              \
+      step(s5);                                              \
+      step(s6);                                              \
+      step(s7);                                              \
+      step(s8);                                              \
+      step(s9);                                              \
+      step(s10);                                             \
+      step(s11);                                             \
       asm volatile("" : "+" registers(a), "+" registers(b)); \
-    }                                                  \
-    keep(s0), keep(s1), keep(s2), keep(s3);            \
-    keep(s4), keep(s5), keep(s6), keep(s7);            \
-    keep(s8), keep(s9), keep(s10), keep(s11);          \
+    }                                                        \
+    keep(s0), keep(s1), keep(s2), keep(s3);                  \
+    keep(s4), keep(s5), keep(s6), keep(s7);                  \
+    keep(s8), keep(s9), keep(s10), keep(s11);                \
   } while (false)
 constexpr double kChains = 12;
 

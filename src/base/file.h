@@ -16,9 +16,9 @@ namespace pgmmr {
 std::string read_file(const std::filesystem::path& path,
                       std::size_t max_bytes = std::size_t{1} << 30);
 
-// A file that is written beside its target and then renamed: readers see the old one or the new one,
-// never a part. What a symbolic link names is replaced, not the link. A device or a pipe is written
-// to as it is: renamed over, /dev/null would be a file from then on.
+// A file that is written beside its target and then renamed: readers see the old one or the new
+// one, never a part. What a symbolic link names is replaced, not the link. A device or a pipe is
+// written to as it is: renamed over, /dev/null would be a file from then on.
 class Replacement {
  public:
   explicit Replacement(const std::filesystem::path& path);

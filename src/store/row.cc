@@ -29,7 +29,8 @@ std::string columns_of(Connection& connection, const Collection& collection) {
     names += (names.empty() ? "t." : ", t.") + connection.quote_identifier(column.name);
   }
   return "t.key, t.image_uri, t.width, t.height, " +
-         (names.empty() ? "'{}'" : fmt::format("row_to_json((SELECT f FROM (SELECT {}) AS f))", names));
+         (names.empty() ? "'{}'"
+                        : fmt::format("row_to_json((SELECT f FROM (SELECT {}) AS f))", names));
 }
 
 std::vector<RankedRow> rows_of(const Result& found) {

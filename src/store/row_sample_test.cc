@@ -117,7 +117,8 @@ TEST_F(RowSampling, RefusesConditionsAsTheServerDoes) {
   EXPECT_THAT(refusal({"nonsense = 1", ""}),
               StartsWith("evaluating fruit where nonsense = 1: column \"nonsense\""));
   EXPECT_THAT(refusal({"n = 1", "m = 1"}), StartsWith("evaluating fruit where m = 1: column"));
-  EXPECT_THAT(refusal({"true); DROP TABLE fruit; SELECT (true", ""}), HasSubstr("cannot insert multiple commands"));
+  EXPECT_THAT(refusal({"true); DROP TABLE fruit; SELECT (true", ""}),
+              HasSubstr("cannot insert multiple commands"));
   EXPECT_THAT(refusal({"pg_read_file('/etc/passwd') <> ''", ""}), HasSubstr("permission denied"));
   EXPECT_THROW(EmbeddingScan(connection, collection, "n = 'a'"), Error);
 }
