@@ -2,9 +2,8 @@
 //
 //     ours_peer CHECKPOINT DATA THREADS PRECISION
 //
-// A batch is split between the threads, as an ingest does it; one picture or text alone may use all
-// of them. Pictures come in at the tower's size, texts as words: preparing the one and tokenising
-// the other are part of the time, while the peers are given their results.
+// Pictures come in at the tower's size, texts as words: preparing the one and tokenising the other
+// are part of the time, while the peers are given their results.
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -12,7 +11,6 @@
 #include <iostream>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -41,28 +39,6 @@ std::vector<std::string> texts(const std::string& data, const std::string& lengt
   return all;
 }
 
-// encode(part) on as many threads as there are, each with a part of its own.
-template <typename Value, typename Encode>
-Matrix in_parts(std::span<const Value> values, int dim, int threads, Encode encode) {
-  const std::size_t parts = std::min(values.size(), static_cast<std::size_t>(threads));
-  if (parts <= 1) return encode(values);
-  Matrix all(static_cast<int>(values.size()), dim);
-  const auto work = [&](std::size_t part) {
-    const std::size_t begin = values.size() * part / parts;
-    const std::size_t end = values.size() * (part + 1) / parts;
-    const Matrix some = encode(values.subspan(begin, end - begin));
-    for (std::size_t i = begin; i < end; ++i) {
-      const auto row = some.row(static_cast<int>(i - begin));
-      std::copy(row.begin(), row.end(), all.row(static_cast<int>(i)).begin());
-    }
-  };
-  std::vector<std::jthread> helpers;
-  for (std::size_t part = 1; part < parts; ++part) helpers.emplace_back(work, part);
-  work(0);
-  helpers.clear();
-  return all;
-}
-
 void serve(const std::string& folder, const std::string& data, int threads,
            const std::string& precision) {
   const auto encoder = load_encoder_at(folder, precision, threads);
@@ -74,14 +50,8 @@ void serve(const std::string& folder, const std::string& data, int threads,
     const auto all_pictures = vision ? pictures(data) : std::vector<Picture>();
     const auto all_texts = vision ? std::vector<std::string>() : texts(data, length);
     const auto run = [&](std::size_t batch) {
-      if (vision) {
-        return in_parts(
-            std::span<const Picture>(all_pictures).first(batch), encoder->dim(), threads,
-            [&](std::span<const Picture> part) { return encoder->encode_pictures(part); });
-      }
-      return in_parts(
-          std::span<const std::string>(all_texts).first(batch), encoder->dim(), threads,
-          [&](std::span<const std::string> part) { return encoder->encode_texts(part); });
+      return vision ? encoder->encode_pictures(std::span(all_pictures).first(batch))
+                    : encoder->encode_texts(std::span(all_texts).first(batch));
     };
     if (verb == "time") {
       std::size_t batch = 0;

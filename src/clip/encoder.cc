@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <type_traits>
@@ -86,24 +87,13 @@ class ClipEncoder : public Encoder {
   Matrix encode_pictures(std::span<const Picture> pictures) const override {
     const VisionTower& tower = vision();
     const Helpers helpers(options_.threads);
-    const std::size_t each = static_cast<std::size_t>(3) *
-                             static_cast<std::size_t>(info_.image_size) *
-                             static_cast<std::size_t>(info_.image_size);
-    Matrix all(static_cast<int>(pictures.size()), info_.dim);
-    std::vector<float> pixels;
-    for (std::size_t begin = 0; begin < pictures.size();) {
-      const std::size_t n =
-          std::min(pictures.size() - begin, static_cast<std::size_t>(tower.batch_size()));
-      pixels.resize(n * each);
-      const auto start = std::chrono::steady_clock::now();
-      for (std::size_t i = 0; i < n; ++i) {
-        processor_.process(pictures[begin + i], std::span(pixels).subspan(i * each, each));
-      }
-      prepare_ns_ += (std::chrono::steady_clock::now() - start) / std::chrono::nanoseconds(1);
-      const Matrix part = tower.forward(pixels, static_cast<int>(n));
-      std::copy_n(part.data(), n * part.row(0).size(), all.row(static_cast<int>(begin)).data());
-      begin += n;
-    }
+    const int count = static_cast<int>(pictures.size());
+    Matrix all(count, info_.dim);
+    share_out(count, count, tower.batch_size(), [&](int begin, int end) {
+      const auto some =
+          pictures.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+      embed_pictures(tower, some, all, begin);
+    });
     check_finite(all, "picture");
     return all;
   }
@@ -115,13 +105,69 @@ class ClipEncoder : public Encoder {
       ids.push_back(tokenizer_.encode(text, info_.context_length));
     }
     const TextTower& tower = words();
-    const Helpers helpers(options_.threads);
-    Matrix all = tower.forward(ids);
+    std::int64_t tokens = 0;
+    for (const auto& one : ids) tokens += std::ssize(one);
+    const Helpers helpers(threads_for(checkpoint_->config().text, tokens));
+    // Reading the weights is most of a few rows' time, and each part reads them all.
+    constexpr std::int64_t kRowsWorthAPart = 64;
+    Matrix all(static_cast<int>(ids.size()), info_.dim);
+    share_out(static_cast<int>(ids.size()), static_cast<int>(tokens / kRowsWorthAPart), 64,
+              [&](int begin, int end) {
+                const Matrix some = tower.forward(std::span(ids).subspan(
+                    static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+                std::copy_n(some.data(), std::ptrdiff_t{some.rows()} * info_.dim,
+                            all.row(begin).data());
+              });
     check_finite(all, "text");
     return all;
   }
 
  private:
+  // Calls encode(begin, end) for parts of 0 .. count - 1. Where there is about as much for each
+  // thread, each has a part of its own: it reads no activations that another core wrote, and waits
+  // for the others once instead of at each layer. Else it is one call, whose layers are shared out.
+  //   parts  there may be, at most
+  //   most   that a part needs
+  static void share_out(int count, int parts, int most,
+                        const std::function<void(int, int)>& encode) {
+    const int threads = helping_threads();
+    const int longest = (count + threads - 1) / threads;
+    const bool even = 4 * longest * threads <= 5 * count;
+    if (threads == 1 || parts < threads || !even) {
+      if (count > 0) encode(0, count);
+      return;
+    }
+    for_each_range(count, std::clamp(count / threads, 1, most), encode);
+  }
+
+  void embed_pictures(const VisionTower& tower, std::span<const Picture> pictures, Matrix& all,
+                      int first) const {
+    const auto side = static_cast<std::size_t>(info_.image_size);
+    const std::size_t each = 3 * side * side;
+    const auto batch = static_cast<std::size_t>(tower.batch_size());
+    std::vector<float> pixels;
+    for (std::size_t begin = 0; begin < pictures.size(); begin += batch) {
+      const std::size_t n = std::min(pictures.size() - begin, batch);
+      pixels.resize(n * each);
+      const auto start = std::chrono::steady_clock::now();
+      for (std::size_t i = 0; i < n; ++i) {
+        processor_.process(pictures[begin + i], std::span(pixels).subspan(i * each, each));
+      }
+      prepare_ns_ += (std::chrono::steady_clock::now() - start) / std::chrono::nanoseconds(1);
+      const Matrix part = tower.forward(pixels, static_cast<int>(n));
+      std::copy_n(part.data(), part.rows() * info_.dim,
+                  all.row(first + static_cast<int>(begin)).data());
+    }
+  }
+
+  // Waking helpers and waiting for the last of them costs some 50 microseconds a call and keeps a
+  // core that others may want: nothing to spend on a short text for a small model.
+  int threads_for(const TowerConfig& tower, std::int64_t tokens) const {
+    constexpr std::int64_t kWorthHelp =
+        50'000'000;  // multiply-adds: a millisecond of a core or less
+    return product_weights(tower) * tokens < kWorthHelp ? 1 : options_.threads;
+  }
+
   const VisionTower& vision() const {
     return vision_.get([this] {
       return load_tower("vision", checkpoint_->config().vision, [this](WeightPack pack) {

@@ -13,6 +13,7 @@
 #include "base/settings.h"
 #include "clip/fingerprint.h"
 #include "image/decode.h"
+#include "image/noise_picture.h"
 #include "support/places.h"
 
 namespace pgmmr {
@@ -54,6 +55,38 @@ TEST(Encoder, TurnsAPictureIntoThePlainVersionsEmbedding) {
   ASSERT_EQ(embeddings.rows(), 70);
   for (const int i : {0, 1, 63, 64, 69}) {
     expect_row(embeddings.row(i), tiny_golden().at("image_embeds_raw"));
+  }
+}
+
+TEST(Encoder, GivesEachThreadAShareAndEachResultItsPlace) {
+  const auto demo = test::source_dir() / "models/demo";
+  const auto encoder_with = [&](int threads) {
+    return load_encoder(demo, "demo", "",
+                        {.precision = Precision::kF32, .threads = threads, .pack_folder = {}});
+  };
+  const auto alone = encoder_with(1), helped = encoder_with(3);
+  const auto expect_same = [](const Matrix& found, const Matrix& expected) {
+    ASSERT_EQ(found.rows(), expected.rows());
+    for (int row = 0; row < found.rows(); ++row) {
+      for (int k = 0; k < found.cols(); ++k) {
+        ASSERT_NEAR(found.row(row)[static_cast<std::size_t>(k)],
+                    expected.row(row)[static_cast<std::size_t>(k)], 1e-4)
+            << row;
+      }
+    }
+  };
+  // Even shares and uneven ones, fewer than threads, more than a batch.
+  std::vector<Picture> pictures;
+  std::vector<std::string> texts;
+  for (const std::size_t count : {0, 1, 2, 3, 4, 6, 7, 50}) {
+    SCOPED_TRACE(count);
+    while (pictures.size() < count) {
+      pictures.push_back(noise_picture(64 + 8 * static_cast<int>(pictures.size()), 48));
+    }
+    expect_same(helped->encode_pictures(pictures), alone->encode_pictures(pictures));
+    while (texts.size() < count)
+      texts.push_back(std::string(texts.size(), 'a') + " small red apple");
+    expect_same(helped->encode_texts(texts), alone->encode_texts(texts));
   }
 }
 

@@ -151,11 +151,12 @@ class Pool {
 };
 
 thread_local bool helped = false;
+thread_local bool alone = false;
 
 }  // namespace
 
 Helpers::Helpers(int threads) {
-  if (threads < 2 || helped) return;
+  if (threads < 2 || helped || alone) return;
   taken_ = helped = Pool::instance().take(threads);
 }
 
@@ -164,6 +165,10 @@ Helpers::~Helpers() {
   helped = false;
   Pool::instance().give_back();
 }
+
+Alone::Alone(bool yes) : before_(alone) { alone = alone || yes; }
+
+Alone::~Alone() { alone = before_; }
 
 int helping_threads() { return helped ? Pool::instance().threads() : 1; }
 

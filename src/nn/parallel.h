@@ -22,6 +22,19 @@ class Helpers {
   bool taken_ = false;
 };
 
+// While it lives, Helpers on this thread get nobody: for a caller who knows that the other cores
+// have something better to do.
+class Alone {
+ public:
+  explicit Alone(bool yes = true);
+  ~Alone();
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+
+ private:
+  const bool before_;
+};
+
 // Calls work(begin, end) for ranges that make up 0 .. count - 1, each of `grain` or more but the
 // last; returns when all are done. Alone, it is one call on the whole range.
 //   work    called on several threads at once; a range within a range runs alone

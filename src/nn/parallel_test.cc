@@ -74,6 +74,19 @@ TEST(Parallel, HandsBackWhatWorkThrows) {
   }
 }
 
+TEST(Parallel, GivesNobodyToOneWhoWantsToBeAlone) {
+  {
+    const Alone alone;
+    const Alone no_less_alone(false);
+    const Helpers helpers(2);
+    EXPECT_EQ(helping_threads(), 1);
+    expect_each_once(64, 1);
+  }
+  const Alone not_alone(false);
+  const Helpers helpers(2);
+  EXPECT_GE(helping_threads(), 2);
+}
+
 TEST(Parallel, ReleasesThePoolWithItsOwner) {
   {
     const Helpers helpers(2);
