@@ -7,21 +7,15 @@
 // without comments; every message but heartbeat and close_stream has an event_id; a heartbeat
 // stream is held open, because the Python client asks again at once; an unknown session is told by
 // a message.
-#include <fmt/core.h>
-
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <thread>
 
 #include "base/file.h"
 #include "http/api_routes.h"
 #include "http/gradio_functions.h"
+#include "http/gradio_inbox.h"
 #include "http/json_body.h"
 #include "http/problem.h"
 #include "http/request_log.h"
@@ -34,112 +28,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kMostSessions = 1000;
-constexpr std::size_t kMostPending = 32;  // of a session
-constexpr std::size_t kUploadBytes = std::size_t{128} << 20;
-constexpr auto kForgetAfter = std::chrono::minutes(10);
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 // A client that calls again while its stream is open opens no other one. So the stream stays a
 // little after its last result, or a call that crosses close_stream on its way would never be run.
 constexpr auto kLinger = std::chrono::milliseconds(500);
 constexpr int kMostHeartbeats = 128;  // each holds a connection's thread
 
-std::string random_name() {
-  std::random_device device;
-  std::string name;
-  for (int i = 0; i < 4; ++i) name += fmt::format("{:08x}", device());
-  return name;
-}
-
-struct Call {
-  std::string event_id;
-  int function = 0;
-  std::vector<nlohmann::json> arguments;
-  Clock::time_point since = Clock::now();
-};
-
-// What waits between a client's first and second request. All bounded, all forgotten in time.
-class Waiting {
- public:
-  std::string add(const std::string& session, Call call) {
-    const std::lock_guard lock(mutex_);
-    forget_old();
-    auto& calls = sessions_[session];
-    if (sessions_.size() > kMostSessions || calls.size() >= kMostPending) {
-      if (calls.empty()) sessions_.erase(session);
-      throw Problem(503, "too many calls wait", {}, {{"Retry-After", "1"}});
-    }
-    call.event_id = random_name();
-    calls.push_back(std::move(call));
-    came_.notify_all();
-    return calls.back().event_id;
-  }
-
-  // Waits so long for one to come.
-  std::optional<Call> take(const std::string& session, std::chrono::milliseconds patience = {}) {
-    std::unique_lock lock(mutex_);
-    came_.wait_for(lock, patience, [&] { return sessions_.contains(session); });
-    const auto found = sessions_.find(session);
-    if (found == sessions_.end()) return std::nullopt;
-    Call call = std::move(found->second.front());
-    found->second.pop_front();
-    if (found->second.empty()) sessions_.erase(found);
-    return call;
-  }
-
-  void drop(const std::string& event_id) {
-    const std::lock_guard lock(mutex_);
-    for (auto one = sessions_.begin(); one != sessions_.end();) {
-      std::erase_if(one->second, [&](const Call& call) { return call.event_id == event_id; });
-      one = one->second.empty() ? sessions_.erase(one) : std::next(one);
-    }
-  }
-
-  std::string add_upload(std::string bytes) {
-    const std::lock_guard lock(mutex_);
-    const auto old = Clock::now() - kForgetAfter;
-    upload_bytes_ += bytes.size();
-    uploads_.push_back({"upload/" + random_name(), std::move(bytes), Clock::now()});
-    while (uploads_.size() > 1 && (upload_bytes_ > kUploadBytes || uploads_.front().since < old)) {
-      upload_bytes_ -= uploads_.front().bytes.size();
-      uploads_.pop_front();
-    }
-    return uploads_.back().path;
-  }
-
-  // path: as given to the client, with a file's name behind it.
-  std::optional<std::string> upload(std::string_view path) {
-    const std::lock_guard lock(mutex_);
-    for (const Upload& one : uploads_) {
-      if (path.starts_with(one.path)) return one.bytes;
-    }
-    return std::nullopt;
-  }
-
- private:
-  struct Upload {
-    std::string path, bytes;
-    Clock::time_point since;
-  };
-
-  void forget_old() {  // mutex_ is held
-    const auto old = Clock::now() - kForgetAfter;
-    std::erase_if(sessions_, [&](const auto& one) { return one.second.back().since < old; });
-  }
-
-  std::mutex mutex_;
-  std::condition_variable came_;
-  std::map<std::string, std::deque<Call>> sessions_;  // none is empty; guarded by mutex_
-  std::deque<Upload> uploads_;                        // guarded by mutex_
-  std::size_t upload_bytes_ = 0;                      // guarded by mutex_
-};
-
 class Gradio {
  public:
   Gradio(Service& service, StopSign stopping) : service_(service), stopping_(std::move(stopping)) {}
 
   Json config(const WebRequest& request) const {
-    return gradio_config(root(request), service_.settings.version);
+    return gradio_config(request.root(), service_.settings.version);
   }
 
   WebReply join(const WebRequest& request) {
@@ -148,7 +48,7 @@ class Gradio {
     if (session == body.end() || !session->is_string()) {
       throw mistake("session_hash", "missing", "a session's name");
     }
-    Call call;
+    GradioCall call;
     const auto number = body.find("fn_index");
     const bool is_number = number != body.end() && number->is_number_integer();
     call.function = is_number ? number->get<int>() : 0;
@@ -158,14 +58,14 @@ class Gradio {
     }
     call.arguments = data_of(body);
     return json_reply(
-        to_text({{"event_id", waiting_.add("s:" + session->get<std::string>(), std::move(call))}}));
+        to_text({{"event_id", inbox_.add(session->get<std::string>(), std::move(call))}}));
   }
 
   WebReply events(const WebRequest& request) {
-    const std::string session = "s:" + request.param("session_hash").value_or("");
+    const std::string session = request.param("session_hash").value_or("");
     WebReply reply = event_stream();
-    reply.stream = [this, session, root = root(request)](const SendPiece& send) {
-      auto call = waiting_.take(session);
+    reply.stream = [this, session, root = request.root()](const SendPiece& send) {
+      auto call = inbox_.take(session);
       if (!call) {
         send(frame({{"msg", "unexpected_error"},
                     {"message", "no call waits in this session"},
@@ -173,7 +73,7 @@ class Gradio {
                     {"success", false}}));
         return;
       }
-      for (; call && !stopping_(); call = waiting_.take(session, kLinger)) {
+      for (; call && !stopping_(); call = inbox_.take(session, kLinger)) {
         const Json id = call->event_id;
         if (!send(frame({{"msg", "estimation"},
                          {"event_id", id},
@@ -205,21 +105,17 @@ class Gradio {
   // A call by name whose result is fetched by a second request.
   WebReply leave(const WebRequest& request, const std::string& name, bool by_name) {
     const nlohmann::json body = parse_json_object(request.body);
-    Call call;
+    GradioCall call;
     call.function = function_of(name);
     call.arguments = by_name ? gradio_arguments(call.function, body) : data_of(body);
-    std::string event_id = random_name();
-    // A session of its own, which the second request names by the event.
-    const std::string event = waiting_.add("e:" + event_id, std::move(call));
-    (void)event;
-    return json_reply(to_text({{"event_id", event_id}}));
+    return json_reply(to_text({{"event_id", inbox_.add_lone(std::move(call))}}));
   }
 
   WebReply fetch(const WebRequest& request, const std::string& event_id) {
-    const auto call = waiting_.take("e:" + event_id);
+    const auto call = inbox_.take_lone(event_id);
     if (!call) throw Problem(404, "no call of that event_id waits here");
     WebReply reply = event_stream();
-    reply.stream = [this, call = *call, root = root(request)](const SendPiece& send) {
+    reply.stream = [this, call = *call, root = request.root()](const SendPiece& send) {
       const Outcome outcome = run(call, root);
       send(outcome.failed ? "event: error\ndata: " + to_text({{"error", outcome.error}}) + "\n\n"
                           : "event: complete\ndata: " + to_text(outcome.data) + "\n\n");
@@ -228,10 +124,10 @@ class Gradio {
   }
 
   WebReply run_now(const WebRequest& request, const std::string& name) {
-    Call call;
+    GradioCall call;
     call.function = function_of(name);
     call.arguments = data_of(parse_json_object(request.body));
-    const Outcome outcome = run(call, root(request));
+    const Outcome outcome = run(call, request.root());
     if (outcome.failed) return json_reply(to_text({{"error", outcome.error}}), 500);
     return json_reply(to_text({{"data", outcome.data},
                                {"is_generating", false},
@@ -248,7 +144,7 @@ class Gradio {
       }
       std::string file = part.filename.substr(part.filename.find_last_of("/\\") + 1);
       if (file.empty()) file = "blob";
-      paths.push_back(waiting_.add_upload(part.content) + "/" + file);
+      paths.push_back(inbox_.add_upload(part.content) + "/" + file);
     }
     if (paths.empty()) throw mistake("files", "missing", "a picture in multipart/form-data");
     return json_reply(to_text(paths));
@@ -257,7 +153,7 @@ class Gradio {
   // What a FileData's path leads to: an upload, or a row's picture. Never a file of this machine.
   WebReply file(const std::string& path) {
     const std::string rest = path.starts_with('/') ? path.substr(1) : path;
-    if (const auto bytes = waiting_.upload(rest)) {
+    if (const auto bytes = inbox_.upload(rest)) {
       WebReply reply;
       reply.content_type = media_type(*bytes);
       reply.body = *bytes;
@@ -295,7 +191,7 @@ class Gradio {
   void cancel(const WebRequest& request) {
     const nlohmann::json body = parse_json_object(request.body);
     const auto event = body.find("event_id");
-    if (event != body.end() && event->is_string()) waiting_.drop(event->get<std::string>());
+    if (event != body.end() && event->is_string()) inbox_.drop(event->get<std::string>());
   }
 
  private:
@@ -306,13 +202,13 @@ class Gradio {
     double seconds = 0;
   };
 
-  Outcome run(const Call& call, const std::string& root) {
+  Outcome run(const GradioCall& call, const std::string& root) {
     Outcome outcome;
     const auto start = Clock::now();
     try {
       outcome.data = call_gradio(
           service_, call.function, call.arguments, root, [this](const std::string& path) {
-            return waiting_.upload(path.starts_with('/') ? path.substr(1) : path);
+            return inbox_.upload(path.starts_with('/') ? path.substr(1) : path);
           });
     } catch (...) {
       const Failure failure = failure_of(std::current_exception());
@@ -336,13 +232,6 @@ class Gradio {
     return *number;
   }
 
-  // The server's address as the client sees it, through a proxy or not.
-  static std::string root(const WebRequest& request) {
-    const std::string& forwarded = request.header("x-forwarded-host");
-    const std::string scheme = request.header("x-forwarded-proto") == "https" ? "https" : "http";
-    return scheme + "://" + (forwarded.empty() ? request.header("host") : forwarded);
-  }
-
   static std::string frame(const Json& message) { return "data: " + to_text(message) + "\n\n"; }
 
   static WebReply event_stream() {
@@ -354,7 +243,7 @@ class Gradio {
 
   Service& service_;
   const StopSign stopping_;
-  Waiting waiting_;
+  GradioInbox inbox_;
   std::atomic<int> heartbeats_ = 0;
 };
 

@@ -14,15 +14,12 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <condition_variable>
 #include <cstring>
-#include <deque>
-#include <map>
-#include <mutex>
 #include <random>
 #include <thread>
 
 #include "base/error.h"
+#include "http/connections.h"
 #include "http/problem.h"
 #include "http/socket_stream.h"
 
@@ -33,11 +30,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 1024;
 constexpr int kRequestsAConnection = 10'000;
-constexpr int kIdleThreadS = 30;
-constexpr auto kGrace = std::chrono::milliseconds(200);  // to say something, however full it is
 constexpr int kRoomEveryMs = 50;
-// With the threads' own, fewer descriptors than select() can name, which the library may use.
-constexpr int kMostQueued = 256;
 constexpr std::size_t kFileBlock = 64 * 1024;
 
 class Descriptor {
@@ -101,14 +94,6 @@ Descriptor listen_on(const std::string& host, int port) {
   throw Error(ErrorKind::kUnavailable, "listening on " + where + ": " + reason);
 }
 
-// What the threads know of a connection. The connection's own fields belong to its thread.
-struct Connected {
-  enum class State { kWaiting, kBusy };
-  State state = State::kWaiting;
-  Clock::time_point since = Clock::now();
-  bool sent_away = false;
-};
-
 }  // namespace
 
 class Listener::Impl : private httplib::Server {
@@ -120,7 +105,9 @@ class Listener::Impl : private httplib::Server {
         handle_(std::move(handle)),
         done_(std::move(done)),
         listening_(listen_on(host, port)),
-        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        connections_(limits_.connections,
+                     [this](int socket, const std::string& peer) { serve(socket, peer); }) {
     svr_sock_ = listening_.get();  // the library's own sign that it is not shutting down
     set_payload_max_length(limits_.body_bytes);
     set_keep_alive_timeout(limits_.idle_ms / 1000);
@@ -169,31 +156,20 @@ class Listener::Impl : private httplib::Server {
     }
     if (acceptor_.joinable()) acceptor_.join();
     shutdown(listening_.get(), SHUT_RDWR);  // who comes now is refused, not left waiting
-    std::unique_lock lock(mutex_);
-    for (const auto& [socket, connected] : connections_) {
-      if (connected.state == Connected::State::kWaiting) shutdown(socket, SHUT_RDWR);
-    }
-    work_.notify_all();
-    const auto drained = [this] { return threads_ == 0; };
-    if (!gone_.wait_for(lock, std::chrono::milliseconds(limits_.drain_ms), drained)) {
+    if (!connections_.stop(std::chrono::milliseconds(limits_.drain_ms))) {
       svr_sock_ = INVALID_SOCKET;
-      for (const auto& [socket, connected] : connections_) shutdown(socket, SHUT_RDWR);
+      // A handler still running ends by its own limits: what it uses must outlive this.
+      connections_.cut();
     }
-    // A handler still running ends by its own limits: what it uses must outlive this.
-    gone_.wait(lock, drained);
     svr_sock_ = INVALID_SOCKET;
   }
 
  private:
-  struct Accepted {
-    int socket;
-    std::string peer;
-  };
-
   void accept_all() {
     while (!stopping_) {
       std::array<pollfd, 2> waiting{{{listening_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
-      const int ready = poll(waiting.data(), waiting.size(), make_room() ? kRoomEveryMs : -1);
+      const int ready =
+          poll(waiting.data(), waiting.size(), connections_.make_room() ? kRoomEveryMs : -1);
       if (stopping_) break;
       if (ready <= 0) continue;
       sockaddr_storage address{};
@@ -207,100 +183,26 @@ class Listener::Impl : private httplib::Server {
       }
       const int yes = 1;
       setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-      enqueue({socket, peer_name(address)});
+      connections_.add(socket, peer_name(address));
     }
-  }
-
-  void enqueue(Accepted accepted) {
-    const std::lock_guard lock(mutex_);
-    const auto waiting = static_cast<int>(accepted_.size());
-    if (waiting >= kMostQueued) {
-      close(accepted.socket);
-      return;
-    }
-    accepted_.push_back(std::move(accepted));
-    if (waiting < idle_threads_) {
-      work_.notify_one();
-    } else if (threads_ < limits_.connections) {
-      try {
-        std::thread([this] { serve_all(); }).detach();
-        ++threads_;
-      } catch (const std::system_error&) {
-        work_.notify_one();  // one of those there are must do
-      }
-    }
-  }
-
-  // Where every thread has a connection and others wait for one, ends as many as wait: those that
-  // have gone longest without a request.
-  //   returns  whether somebody still waits, so that it must be asked again soon
-  bool make_room() {
-    const std::lock_guard lock(mutex_);
-    const auto waiting = static_cast<std::ptrdiff_t>(accepted_.size());
-    if (waiting <= idle_threads_ || threads_ < limits_.connections) return false;
-    std::vector<std::pair<int, Connected*>> candidates;
-    std::ptrdiff_t leaving = 0;
-    for (auto& [socket, connected] : connections_) {
-      if (connected.sent_away) {
-        ++leaving;
-      } else if (connected.state == Connected::State::kWaiting &&
-                 Clock::now() - connected.since > kGrace) {
-        candidates.emplace_back(socket, &connected);
-      }
-    }
-    std::sort(candidates.begin(), candidates.end(),
-              [](const auto& a, const auto& b) { return a.second->since < b.second->since; });
-    for (const auto& [socket, connected] : candidates) {
-      if (leaving++ >= waiting) break;
-      shutdown(socket, SHUT_RDWR);
-      connected->sent_away = true;
-    }
-    return true;
-  }
-
-  void serve_all() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      ++idle_threads_;
-      work_.wait_for(lock, std::chrono::seconds(kIdleThreadS),
-                     [this] { return stopping_ || !accepted_.empty(); });
-      --idle_threads_;
-      if (accepted_.empty()) break;  // stopped, or nothing to do for long: one thread less
-      const Accepted accepted = std::move(accepted_.front());
-      accepted_.pop_front();
-      connections_[accepted.socket] = {};
-      lock.unlock();
-      serve(accepted);
-      lock.lock();
-      connections_.erase(accepted.socket);
-      close(accepted.socket);
-    }
-    if (--threads_ == 0) gone_.notify_all();
-  }
-
-  void set_state(int socket, Connected::State state) {
-    const std::lock_guard lock(mutex_);
-    auto& connected = connections_[socket];
-    connected.state = state;
-    connected.since = Clock::now();
   }
 
   // One request after the other, until either side has had enough.
-  void serve(const Accepted& accepted) {
-    SocketStream stream(accepted.socket, accepted.peer);
+  void serve(int socket, const std::string& peer) {
+    SocketStream stream(socket, peer);
     for (int count = 0; count < kRequestsAConnection && !stopping_; ++count) {
-      set_state(accepted.socket, Connected::State::kWaiting);
+      connections_.set_waiting(socket);
       if (stopping_) break;
       const auto arrival =
           stream.next_head(count == 0 ? limits_.head_ms : limits_.idle_ms, limits_.head_ms,
                            limits_.body_ms, limits_.body_bytes, limits_.reply_ms);
       if (arrival == SocketStream::Arrival::kNothing) return;
-      set_state(accepted.socket, Connected::State::kBusy);
+      connections_.set_busy(socket);
       const bool again =
           arrival == SocketStream::Arrival::kRequest ? answer(stream) : refuse(stream);
       if (!again) break;
     }
-    say_goodbye(accepted.socket);
+    say_goodbye(socket);
   }
 
   // Lets a client that still sends read the reply, which a reset would throw away.
@@ -453,11 +355,7 @@ class Listener::Impl : private httplib::Server {
   const Descriptor listening_, wake_;
   std::atomic<bool> stopping_ = false;
   std::thread acceptor_;
-  std::mutex mutex_;
-  std::condition_variable work_, gone_;
-  std::deque<Accepted> accepted_;         // guarded by mutex_
-  std::map<int, Connected> connections_;  // guarded by mutex_
-  int threads_ = 0, idle_threads_ = 0;    // guarded by mutex_
+  Connections connections_;
 };
 
 Listener::Listener(const std::string& host, int port, const ListenerLimits& limits, Admit admit,

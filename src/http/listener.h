@@ -1,12 +1,11 @@
 // Sockets to requests: accepts connections, reads requests within limits of size and time, hands
 // them to a handler, sends its replies, and goes away politely.
 //
-// A thread a connection, started when needed, up to a limit; whoever comes beyond it takes the
-// place of the connection that has waited longest without a request. The time a request may take to
-// arrive and a reply to leave is counted as a whole, not by the byte, so a client that sends one
-// byte a second is gone as soon as one that sends none. Threads that wait on the network do nothing
-// else: encoding and the database have their own limits (executor.h, store/connection_pool.h).
-// Parsing is cpp-httplib's, behind request_head.h.
+// A thread a connection, up to a limit beyond which the longest idle makes room (connections.h).
+// The time a request may take to arrive and a reply to leave is counted as a whole, not by the
+// byte, so a client that sends one byte a second is gone as soon as one that sends none. Threads
+// that wait on the network do nothing else: encoding and the database have their own limits
+// (executor.h, store/connection_pool.h). Parsing is cpp-httplib's, behind request_head.h.
 #pragma once
 
 #include <functional>

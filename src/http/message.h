@@ -36,6 +36,12 @@ struct WebRequest {
     const auto found = params.find(name);
     return found == params.end() ? std::nullopt : std::optional(found->second);
   }
+  // The server's address as the client sees it, through a proxy or not, without a slash at the end.
+  std::string root() const {
+    const std::string& forwarded = header("x-forwarded-host");
+    const std::string scheme = header("x-forwarded-proto") == "https" ? "https" : "http";
+    return scheme + "://" + (forwarded.empty() ? header("host") : forwarded);
+  }
 };
 
 // An open file, closed with its last copy.
