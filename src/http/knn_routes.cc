@@ -1,6 +1,8 @@
 // clip-retrieval's back end (clip_retrieval/clip_back.py): its front end and its ClipClient find
 // their collections here. The ids it speaks of are numbers; keys are text, so an id here is a key.
-#include <cmath>
+// Left out: filters (deduplicate, use_safety_model, use_violence_detector), aesthetic_score and
+// modality are taken and do nothing.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "http/api_routes.h"
@@ -31,13 +33,30 @@ int number_or(const nlohmann::json& body, const char* name, int fallback) {
   return static_cast<int>(std::min<std::int64_t>(found->get<std::int64_t>(), kMostHits));
 }
 
+std::vector<float> embedding_of(const nlohmann::json& body) {
+  std::vector<float> embedding;
+  const auto found = body.find("embedding_input");
+  if (found == body.end() || found->is_null()) return embedding;
+  const auto is_number = [](const nlohmann::json& one) { return one.is_number(); };
+  if (!found->is_array() || found->empty() ||
+      !std::all_of(found->begin(), found->end(), is_number)) {
+    throw mistake("embedding_input", describe(*found), "a list of numbers");
+  }
+  for (const auto& one : *found) embedding.push_back(one.get<float>());
+  return embedding;
+}
+
+// Of num_result_ids hits the first num_images come with what there is to show; the front end asks
+// /metadata for the others as one scrolls.
 WebReply knn(Service& service, WebRequest& request) {
   const nlohmann::json body = parse_json_object(request.body);
   SearchCall call;
   call.collection = text_or_empty(body, "indice_name");
   call.query.text = text_or_empty(body, "text");
   call.query.mode = SearchMode::kVector;
-  call.query.limit = number_or(body, "num_images", 100);
+  const int shown = number_or(body, "num_images", 100);
+  call.query.limit = number_or(body, "num_result_ids", shown);
+  call.embedding = embedding_of(body);
   if (const std::string image = text_or_empty(body, "image"); !image.empty()) {
     call.image = image_bytes(service, image, "image");
     call.query.picture_name = "upload";
@@ -45,16 +64,15 @@ WebReply knn(Service& service, WebRequest& request) {
     call.image_url = text_or_empty(body, "image_url");
     call.query.picture_name = call.image_url;
   }
-  if (body.contains("embedding_input") && !body.at("embedding_input").is_null()) {
-    throw mistake("embedding_input", "given", "text, image or image_url");
-  }
   const SearchAnswer answer = run_search(service, std::move(call));
   Json hits = Json::array();
   for (const RankedRow& row : answer.result.hits) {
-    hits.push_back({{"id", row.key},
-                    {"url", picture_path(answer.collection.name, row.key)},
-                    {"caption", hit_caption(answer.collection, row, answer.query.text)},
-                    {"similarity", row.similarity.value_or(row.score)}});
+    Json hit = {{"id", row.key}, {"similarity", row.similarity.value_or(row.score)}};
+    if (static_cast<int>(hits.size()) < shown) {
+      hit["url"] = request.root() + picture_path(answer.collection.name, row.key);
+      hit["caption"] = hit_caption(answer.collection, row, answer.query.text);
+    }
+    hits.push_back(std::move(hit));
   }
   return json_reply(to_text(hits));
 }
@@ -75,6 +93,7 @@ WebReply metadata(Service& service, WebRequest& request) {
       if (!row) continue;
       Json fields = Json::parse(row->fields, nullptr, false);
       fields["caption"] = hit_caption(collection, *row, "");
+      fields["url"] = request.root() + picture_path(collection.name, row->key);
       rows.push_back({{"id", row->key}, {"metadata", std::move(fields)}});
     }
   });

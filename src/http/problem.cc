@@ -5,8 +5,16 @@
 namespace pgmmr {
 
 Problem mistake(const std::string& field, const std::string& found, const std::string& expected) {
-  return Problem(400, field + " is " + found + ", expected " + expected,
-                 {{field, found, expected}});
+  return mistakes({{field, found, expected}});
+}
+
+Problem mistakes(std::vector<FieldMistake> fields) {
+  std::string detail;
+  for (const FieldMistake& one : fields) {
+    detail += (detail.empty() ? "" : "; ") + one.field + " is " + one.found + ", expected " +
+              one.expected;
+  }
+  return Problem(400, detail, std::move(fields));
 }
 
 const char* status_title(int status) {

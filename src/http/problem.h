@@ -32,6 +32,8 @@ class Problem : public std::runtime_error {
 
 // One field that is not what it should be: 400.
 Problem mistake(const std::string& field, const std::string& found, const std::string& expected);
+// Several of them, told at once.
+Problem mistakes(std::vector<FieldMistake> fields);
 
 const char* status_title(int status);
 

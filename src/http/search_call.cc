@@ -25,12 +25,7 @@ class Reader {
       wrong("image_url", "given beside image", "one of the two");
     }
     if (mistakes_.empty()) return std::move(call_);
-    std::string detail;
-    for (const FieldMistake& one : mistakes_) {
-      detail += (detail.empty() ? "" : "; ") + one.field + " is " + one.found + ", expected " +
-                one.expected;
-    }
-    throw Problem(400, detail, mistakes_);
+    throw mistakes(mistakes_);
   }
 
   void wrong(const std::string& field, const std::string& found, const std::string& expected) {

@@ -18,6 +18,9 @@ struct SearchCall {
   int offset = 0;
   std::string image;      // a picture's bytes; empty for none
   std::string image_url;  // http(s); empty for none. data: URLs are in image
+  // Instead of a picture: its vector by the collection's model, of any length but 0; empty for
+  // none.
+  std::vector<float> embedding;
 };
 
 // Everything that is wrong with it is told at once.
@@ -37,7 +40,8 @@ struct SearchAnswer {
 };
 
 // Fetches, decodes, encodes and ranks, each within its limits.
-//   throws  Problem, and Error as search() does
+//   throws  Problem, {400} for an embedding of another dimension among them, and Error as search()
+//           does
 SearchAnswer run_search(Service& service, SearchCall call);
 
 // The command line's JSON, and beside each hit's own: caption, thumbnail, picture, matched.

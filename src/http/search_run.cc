@@ -2,7 +2,7 @@
 // the answer as JSON.
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -34,6 +34,24 @@ std::string links(const Collection& collection, const RankedRow& row, const std:
                                  {"picture", picture_path(collection.name, row.key)}};
   const std::string whole = to_text(json);
   return whole.substr(1, whole.size() - 2);
+}
+
+// A vector from outside, scaled to length one.
+std::vector<float> unit_vector(std::vector<float> values, int dim) {
+  if (static_cast<int>(values.size()) != dim) {
+    throw Problem(400,
+                  fmt::format("the embedding has {} numbers, expected {}", values.size(), dim));
+  }
+  Matrix one(1, dim);
+  std::copy(values.begin(), values.end(), one.row(0).begin());
+  try {
+    normalise_rows(one);
+  } catch (const Error&) {
+    throw Problem(400,
+                  "the embedding has no direction, expected finite numbers that are not all 0");
+  }
+  std::copy(one.row(0).begin(), one.row(0).end(), values.begin());
+  return values;
 }
 
 }  // namespace
@@ -94,7 +112,7 @@ SearchAnswer run_search(Service& service, SearchCall call) {
     call.image = fetch_picture(service, call.image_url);
     service.metrics.observe_stage("fetch", seconds_since(start));
   }
-  if (!call.image.empty()) query.picture.emplace();
+  if (!call.image.empty() || !call.embedding.empty()) query.picture.emplace();
 
   const int wanted = query.limit;
   query.limit = wanted + answer.offset;
@@ -109,7 +127,9 @@ SearchAnswer run_search(Service& service, SearchCall call) {
     const auto encoded = service.executor.encode_texts(encoder, texts);
     if (parts.text) vectors.text = *encoded.front();
     if (parts.not_text) vectors.not_text = *encoded.back();
-    if (parts.picture) {
+    if (parts.picture && call.image.empty()) {
+      vectors.picture = unit_vector(std::move(call.embedding), answer.collection.dim);
+    } else if (parts.picture) {
       vectors.picture = *encode_image_bytes(service, encoder, call.image, query.picture_name);
     }
   }
