@@ -55,6 +55,21 @@ class Serve : public testing::Test {
     return program;
   }
 
+  std::unique_ptr<test::Process> serve_with(const std::string& token) {
+    return token.empty() ? serve() : serve({"--token", token});
+  }
+
+  static std::filesystem::path clients() { return test::source_dir() / "tests/clients"; }
+  static bool has_clients() { return std::filesystem::exists(clients() / "node_modules"); }
+
+  // Runs tests/clients/SCRIPT with the service's address and more; it says ok, or what went wrong.
+  void expect_ok(const std::string& script, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"/usr/bin/env", "node", clients() / script, url_};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto done = test::run(words);
+    EXPECT_EQ(done.out, "ok\n") << done.err << read_file(err());
+  }
+
   test::TemporaryFolder folder_;
   test::TemporaryDatabase database_;
   std::string url_;
@@ -108,28 +123,27 @@ TEST_F(Serve, WarnsWhereEverybodyMayAsk) {
   EXPECT_THAT(read_file(err()), HasSubstr("everybody who reaches this machine can search"));
 }
 
+// The clients that people have, from npm, in tests/clients.
 TEST_F(Serve, GradiosOwnClientWorks) {
-  const auto clients = test::source_dir() / "tests/clients";
-  if (!std::filesystem::exists(clients / "node_modules")) {
-    GTEST_SKIP() << "npm ci was not run in tests/clients";
-  }
+  if (!has_clients()) GTEST_SKIP() << "npm ci was not run in tests/clients";
   for (const std::string token : {"", "a token"}) {
-    const auto program = token.empty() ? serve() : serve({"--token", token});
-    const auto done = test::run(
-        {"/usr/bin/env", "node", clients / "gradio.mjs", url_, photos() / "3.png", "3.png", token});
-    EXPECT_EQ(done.out, "ok\n") << done.err << read_file(err());
+    const auto program = serve_with(token);
+    expect_ok("gradio.mjs", {photos() / "3.png", "3.png", token});
   }
 }
 
 TEST_F(Serve, OpenAisOwnClientWorks) {
-  const auto clients = test::source_dir() / "tests/clients";
-  if (!std::filesystem::exists(clients / "node_modules")) {
-    GTEST_SKIP() << "npm ci was not run in tests/clients";
+  if (!has_clients()) GTEST_SKIP() << "npm ci was not run in tests/clients";
+  const auto program = serve_with("a token");
+  expect_ok("openai.mjs", {photos() / "3.png", "a token"});
+}
+
+TEST_F(Serve, ModelContextProtocolsOwnClientWorks) {
+  if (!has_clients()) GTEST_SKIP() << "npm ci was not run in tests/clients";
+  for (const std::string token : {"", "a token"}) {
+    const auto program = serve_with(token);
+    expect_ok("mcp.mjs", {photos() / "3.png", "3.png", token});
   }
-  const auto program = serve({"--token", "a token"});
-  const auto done = test::run(
-      {"/usr/bin/env", "node", clients / "openai.mjs", url_, photos() / "3.png", "a token"});
-  EXPECT_EQ(done.out, "ok\n") << done.err << read_file(err());
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ constexpr const char* kInstructions =
     "Searches collections of pictures by words, by a picture's address, or by a row's key. Start "
     "with describe_collections.";
 constexpr int kTtlMs = 3'600'000;
+constexpr int kDefaultLimit = 10, kMostLimit = 100;
 constexpr int kThumbnails = 8;  // sent along with a search's answer
 
 // A JSON-RPC error, and the HTTP status that goes with it.
@@ -49,7 +50,8 @@ Json string_schema(const char* description) {
 Json tools() {
   const Json collection =
       string_schema("Name of the collection; may be left out where there is one");
-  const Json limit = {{"type", "integer"}, {"minimum", 1}, {"maximum", 100}, {"default", 10}};
+  const Json limit = {
+      {"type", "integer"}, {"minimum", 1}, {"maximum", kMostLimit}, {"default", kDefaultLimit}};
   const Json read_only = {{"readOnlyHint", true}, {"openWorldHint", false}};
   return Json::array(
       {{{"name", "search_images"},
@@ -102,21 +104,53 @@ std::string small_picture(Service& service, const Collection& collection, const 
   return jpeg;
 }
 
-Json search_images(Service& service, const nlohmann::json& arguments) {
-  nlohmann::json fields = nlohmann::json::object();
+// The tool's arguments as the fields of a search, by which its mistakes are told again.
+constexpr std::array<std::pair<const char*, const char*>, 7> kSearchFields = {
+    {{"query", "text"},
+     {"image_url", "image_url"},
+     {"like", "like"},
+     {"negative", "not"},
+     {"mode", "mode"},
+     {"collection", "collection"},
+     {"limit", "k"}}};
+
+SearchCall read_arguments(const nlohmann::json& arguments) {
+  nlohmann::json fields = {{"k", kDefaultLimit}};
+  std::vector<FieldMistake> wrong;
   for (const auto& [name, value] : arguments.items()) {
-    const std::string field = name == "query"      ? "text"
-                              : name == "negative" ? "not"
-                              : name == "limit"    ? "k"
-                                                   : name;
-    fields[field] = value;
+    if (value.is_null()) continue;  // as if it were not there
+    const auto found = std::find_if(kSearchFields.begin(), kSearchFields.end(),
+                                    [&](const auto& one) { return name == one.first; });
+    if (found == kSearchFields.end()) {
+      wrong.push_back({name.substr(0, 60), "unknown",
+                       "query, image_url, like, negative, mode, collection or limit"});
+    } else if (name == "limit" && value.is_number_integer() && (value < 1 || value > kMostLimit)) {
+      wrong.push_back({name, value.dump(), "1 to " + std::to_string(kMostLimit)});
+    } else {
+      fields[found->second] = value;
+    }
   }
-  if (!fields.contains("k")) fields["k"] = 10;
   WebRequest request;
   request.method = "POST";
   request.headers["content-type"] = "application/json";
   request.body = fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  const SearchAnswer answer = run_search(service, read_search(request));
+  try {
+    SearchCall call = read_search(request);
+    if (wrong.empty()) return call;
+  } catch (const Problem& problem) {
+    if (problem.mistakes.empty()) throw;
+    for (FieldMistake one : problem.mistakes) {
+      const auto found = std::find_if(kSearchFields.begin(), kSearchFields.end(),
+                                      [&](const auto& pair) { return one.field == pair.second; });
+      if (found != kSearchFields.end()) one.field = found->first;
+      wrong.push_back(std::move(one));
+    }
+  }
+  throw mistakes(std::move(wrong));
+}
+
+Json search_images(Service& service, const nlohmann::json& arguments) {
+  const SearchAnswer answer = run_search(service, read_arguments(arguments));
   Json hits = Json::array(), content = Json::array();
   for (const RankedRow& row : answer.result.hits) {
     hits.push_back({{"key", row.key},
