@@ -1,10 +1,12 @@
 #include "http/executor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "http/problem.h"
+#include "nn/parallel.h"
 
 namespace pgmmr {
 namespace {
@@ -33,8 +35,11 @@ std::string memory_key(const Encoder& encoder, char kind, const std::string& wha
 }  // namespace
 
 Executor::Executor(int threads, std::size_t waiting, std::chrono::milliseconds patience,
-                   std::size_t remembered)
-    : most_waiting_(waiting), patience_(patience), most_remembered_(remembered) {
+                   std::size_t remembered, std::function<bool()> crowded)
+    : most_waiting_(waiting),
+      patience_(patience),
+      most_remembered_(remembered),
+      crowded_(std::move(crowded)) {
   for (int i = 0; i < std::max(1, threads); ++i) workers_.emplace_back([this] { work(); });
 }
 
@@ -63,7 +68,7 @@ std::future<std::vector<float>> Executor::submit(std::unique_ptr<Job> job) {
 }
 
 std::vector<Embedding> Executor::encode_texts(const Encoder& encoder,
-                                              const std::vector<std::string>& texts) {
+                                              const std::vector<std::string>& texts, Turn* turn) {
   std::vector<Embedding> result(texts.size());
   std::vector<std::future<std::vector<float>>> futures(texts.size());
   std::exception_ptr failure;
@@ -73,6 +78,7 @@ std::vector<Embedding> Executor::encode_texts(const Encoder& encoder,
     auto job = std::make_unique<Job>();
     job->encoder = &encoder;
     job->text = &texts[i];
+    job->turn = turn;
     try {
       futures[i] = submit(std::move(job));
     } catch (...) {
@@ -116,15 +122,30 @@ void Executor::run(const std::function<void()>& work) {
   submit(std::move(job)).get();
 }
 
+bool Executor::can_start(const Job& job) const {
+  return job.turn == nullptr || turns_ == 0 || closed_;
+}
+
+void Executor::end(Turn& turn) {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(turn.awaited_, false)) return;
+  if (--turns_ == 0 && !jobs_.empty()) filled_.notify_all();
+}
+
 void Executor::work() {
   for (;;) {
     std::vector<std::unique_ptr<Job>> taken;
     {
       std::unique_lock lock(mutex_);
-      filled_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
+      decltype(jobs_)::iterator first;
+      filled_.wait(lock, [&] {
+        first = std::find_if(jobs_.begin(), jobs_.end(),
+                             [this](const auto& job) { return can_start(*job); });
+        return closed_ || first != jobs_.end();
+      });
       if (jobs_.empty()) return;
-      taken.push_back(std::move(jobs_.front()));
-      jobs_.pop_front();
+      taken.push_back(std::move(*first));
+      jobs_.erase(first);
       const Encoder* const encoder = taken.front()->encoder;
       for (auto at = jobs_.begin(); encoder != nullptr && at != jobs_.end();) {
         if ((*at)->encoder != encoder || taken.size() >= kBatch) {
@@ -142,6 +163,7 @@ void Executor::work() {
       return true;
     });
     if (taken.empty()) continue;
+    const Alone alone(crowded_ && crowded_());
     if (taken.front()->encoder != nullptr) {
       encode(taken);
       continue;
@@ -167,6 +189,12 @@ void Executor::encode(std::vector<std::unique_ptr<Job>>& jobs) {
   try {
     Matrix rows = jobs.front()->encoder->encode_texts(texts);
     normalise_rows(rows);
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& job : jobs) {
+        if (job->turn != nullptr && !std::exchange(job->turn->awaited_, true)) ++turns_;
+      }
+    }
     for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i]->embedding.set_value(row_of(rows, i));
   } catch (...) {
     if (jobs.size() == 1) {

@@ -3,8 +3,9 @@
 //
 // Texts that wait while the workers are busy are encoded as one batch: reading the weights is what
 // a short text costs, and a batch reads them once. Nobody waits for a batch to fill: an idle worker
-// takes what is there. Vectors are remembered, so that the next page of the same search, or a link
-// that many follow, costs nothing.
+// takes what is there. Only where the database is behind do a search's texts wait for it, since
+// their vectors would: they are one batch by the time it has caught up. Vectors are remembered, so
+// that the next page of the same search, or a link that many follow, costs nothing.
 #pragma once
 
 #include <chrono>
@@ -33,18 +34,38 @@ class Executor {
   //   waiting     jobs that may wait; more are refused
   //   patience    how long one may wait before it is given up
   //   remembered  embeddings kept
+  //   crowded     whether the other cores have other requests to answer: then no worker asks them
+  //               for help. Called on the workers
   Executor(int threads, std::size_t waiting, std::chrono::milliseconds patience,
-           std::size_t remembered);
+           std::size_t remembered, std::function<bool()> crowded = {});
   ~Executor();  // what waits is answered first
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
+  // A search's turn at the database: awaited from when its words are encoded until it comes. A
+  // search whose vectors were known, or that needs none, awaits none, so that however many of these
+  // there are, they keep nobody from being encoded.
+  class Turn {
+   public:
+    explicit Turn(Executor& executor) : executor_(executor) {}
+    ~Turn() { come(); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    void come() { executor_.end(*this); }
+
+   private:
+    friend class Executor;
+    Executor& executor_;
+    bool awaited_ = false;  // guarded by the executor's mutex_
+  };
+
   // All wait for their result, on the calling thread.
+  //   turn     of the search that the vectors are for; null where they are what was asked for
   //   throws   Problem{503} with Retry-After where too much waits, or it waited too long; what the
   //            encoder throws
   //   threads  safe to call at once
-  std::vector<Embedding> encode_texts(const Encoder& encoder,
-                                      const std::vector<std::string>& texts);
+  std::vector<Embedding> encode_texts(const Encoder& encoder, const std::vector<std::string>& texts,
+                                      Turn* turn = nullptr);
   // key: what the picture is remembered by, a digest of its bytes; make() gives its pixels and is
   // called on a worker, only where the embedding is not known yet.
   Embedding encode_picture(const Encoder& encoder, const std::string& key,
@@ -63,6 +84,7 @@ class Executor {
     // A text: encoder is set. Else work.
     const Encoder* encoder = nullptr;
     const std::string* text = nullptr;
+    Turn* turn = nullptr;
     std::promise<std::vector<float>> embedding;
     std::function<void()> work;
     std::chrono::steady_clock::time_point since;
@@ -70,6 +92,8 @@ class Executor {
 
   std::future<std::vector<float>> submit(std::unique_ptr<Job> job);
   void work();
+  bool can_start(const Job& job) const;  // mutex_ is held
+  void end(Turn& turn);
   void encode(std::vector<std::unique_ptr<Job>>& texts);
   Embedding recall(const std::string& key);
   void remember(const std::string& key, Embedding embedding);
@@ -77,9 +101,11 @@ class Executor {
   const std::size_t most_waiting_;
   const std::chrono::milliseconds patience_;
   const std::size_t most_remembered_;
+  const std::function<bool()> crowded_;
   mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::unique_ptr<Job>> jobs_;  // guarded by mutex_
+  int turns_ = 0;                          // awaited; guarded by mutex_
   bool closed_ = false;                    // guarded by mutex_
   Figures figures_;                        // guarded by mutex_
   std::mutex memory_mutex_;

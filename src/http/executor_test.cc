@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "http/problem.h"
+#include "nn/parallel.h"
 #include "support/colour_encoder.h"
 
 namespace pgmmr {
@@ -32,6 +33,27 @@ void wait_until(const std::function<bool()>& met) {
   while (!met()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+class HelpedEncoder : public test::ColourEncoder {
+ public:
+  Matrix encode_texts(std::span<const std::string> texts) const override {
+    const Helpers helpers(2);
+    threads = helping_threads();
+    return ColourEncoder::encode_texts(texts);
+  }
+  mutable std::atomic<int> threads = 0;
+};
+
+TEST(Executor, LeavesTheOtherCoresToOtherRequests) {
+  HelpedEncoder encoder;
+  std::atomic<bool> crowded = false;
+  Executor executor(1, 100, std::chrono::seconds(60), 0, [&] { return crowded.load(); });
+  executor.encode_texts(encoder, {"red"});
+  EXPECT_GE(encoder.threads, 2);
+  crowded = true;
+  executor.encode_texts(encoder, {"green"});
+  EXPECT_EQ(encoder.threads, 1);
+}
+
 TEST(Executor, EncodesWhatWaitsAsOneBatch) {
   CountingEncoder encoder;
   Executor executor(1, 100, std::chrono::seconds(60), 0);
@@ -56,6 +78,43 @@ TEST(Executor, EncodesWhatWaitsAsOneBatch) {
       EXPECT_NEAR((*results[static_cast<std::size_t>(n)])[i], expected[i], 1e-6);
     }
   }
+}
+
+TEST(Executor, WhereTheDatabaseIsBehindSearchesWaitForEachOther) {
+  CountingEncoder encoder;
+  Executor executor(2, 100, std::chrono::seconds(60), 0);
+  Executor::Turn turn(executor);
+  executor.encode_texts(encoder, {"0"}, &turn);
+  std::vector<std::jthread> askers;
+  for (const char* text : {"1", "2", "3"}) {
+    askers.emplace_back([&, text] {
+      Executor::Turn own(executor);
+      executor.encode_texts(encoder, {text}, &own);
+    });
+  }
+  wait_until([&] { return executor.figures().waiting == 3; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(encoder.batches, 1);
+  // What else is asked for passes them.
+  const test::ColourEncoder another;
+  EXPECT_EQ(executor.encode_texts(another, {"4"}).size(), 1U);
+  executor.run([] {});
+  EXPECT_EQ(executor.figures().waiting, 3U);
+  turn.come();
+  askers.clear();
+  EXPECT_EQ(encoder.batches, 2);
+  EXPECT_EQ(encoder.largest, 3U);
+}
+
+TEST(Executor, SearchesThatWereNotEncodedKeepNoneWaiting) {
+  CountingEncoder encoder;
+  Executor executor(1, 100, std::chrono::seconds(60), 10);
+  executor.encode_texts(encoder, {"known"});
+  Executor::Turn of_known(executor), of_keywords(executor), of_failed(executor);
+  executor.encode_texts(encoder, {"known"}, &of_known);
+  EXPECT_THROW(executor.encode_texts(encoder, {"bad"}, &of_failed), Error);
+  Executor::Turn turn(executor);
+  EXPECT_EQ(executor.encode_texts(encoder, {"1"}, &turn).size(), 1U);
 }
 
 TEST(Executor, OneBadTextSpoilsNoOther) {

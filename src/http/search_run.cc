@@ -118,13 +118,14 @@ SearchAnswer run_search(Service& service, SearchCall call) {
   query.limit = wanted + answer.offset;
   const QueryParts parts = parts_to_encode(answer.collection, query);
   QueryVectors vectors;
+  Executor::Turn turn(service.executor);
   const auto encoding = Clock::now();
   if (parts.text || parts.not_text || parts.picture) {
     const Encoder& encoder = service.encoder_of(answer.collection);
     std::vector<std::string> texts;
     if (parts.text) texts.push_back(query.text);
     if (parts.not_text) texts.push_back(query.not_text);
-    const auto encoded = service.executor.encode_texts(encoder, texts);
+    const auto encoded = service.executor.encode_texts(encoder, texts, &turn);
     if (parts.text) vectors.text = *encoded.front();
     if (parts.not_text) vectors.not_text = *encoded.back();
     if (parts.picture && call.image.empty()) {
@@ -138,6 +139,7 @@ SearchAnswer run_search(Service& service, SearchCall call) {
 
   const auto ranking = Clock::now();
   service.pool.with([&](Connection& connection) {
+    turn.come();
     answer.result = search(connection, answer.collection, vectors, query);
     auto& hits = answer.result.hits;
     answer.more =

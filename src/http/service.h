@@ -52,6 +52,9 @@ using ServedCollections = std::vector<ServedCollection>;
 
 // threads  all members may be called at once
 class Service {
+  // Before the executor, which asks it.
+  std::atomic<std::size_t> in_flight_ = 0;
+
  public:
   Service(ServiceSettings settings, std::string database_url, ModelLoader load);
 
@@ -112,7 +115,6 @@ class Service {
   std::shared_ptr<const ServedCollections> collections_;    // guarded by collections_mutex_
   std::chrono::steady_clock::time_point listed_, counted_;  // guarded by collections_mutex_
   std::atomic<bool> warm_ = false;
-  std::atomic<std::size_t> in_flight_ = 0;
 };
 
 }  // namespace pgmmr
