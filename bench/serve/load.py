@@ -8,7 +8,6 @@ round the database alone, encoding alone, and the service take turns; figures ar
 cores, so together they allow 1 / (1 / encoding + 1 / database) searches a second.
 """
 import argparse
-import http.client
 import itertools
 import json
 import os
@@ -32,6 +31,20 @@ for line in io.lines('{file}') do queries[#queries + 1] = line end
 function request()
   at = at % #queries + 1
   return wrk.format('GET', '{path}&text=' .. queries[at])
+end
+"""
+PARTS = """
+local threads = {{}}
+function setup(thread) threads[#threads + 1] = thread end
+parts = {{}}
+function response(status, headers, body)
+  local encode, search = body:match('"took_ms":{{"encode":([%d.]+),"search":([%d.]+)')
+  if encode then parts[#parts + 1] = encode + search end
+end
+function done()
+  local all = threads[1]:get('parts')
+  table.sort(all)
+  print('encoding and search: ' .. all[math.ceil(#all / 2)])
 end
 """
 TABLE = 'public.pgmmr_load_queries'
@@ -95,9 +108,10 @@ class Service:
         self.host, port = re.match(r'http://([^:]+):(\d+)/', self.process.stdout.readline()).groups()
         self.port = int(port)
 
-    def wrk(self, clients, seconds, path, file, first):
+    def wrk(self, clients, seconds, path, file, first, parts=False):
+        """parts: with the median of encoding and search, ms, as the answers say."""
         with tempfile.NamedTemporaryFile('w', suffix='.lua') as script:
-            script.write(WRK.format(file=file, path=path, first=first))
+            script.write((WRK + (PARTS if parts else '')).format(file=file, path=path, first=first))
             script.flush()
             out = run('wrk', '-t', '1', '-c', str(clients), '-d', f'{seconds}s', '--latency', '--timeout', '30s',
                       '-s', script.name, f'http://{self.host}:{self.port}')
@@ -105,21 +119,10 @@ class Service:
                  for name, value, unit in re.findall(r'(50|99)%\s+([\d.]+)(us|ms|s)\b', out)}
         refused = re.search(r'Non-2xx or 3xx responses: (\d+)', out)
         count = int(re.search(r'(\d+) requests in', out).group(1))
+        inside = re.search(r'encoding and search: ([\d.]+)', out)
         return {'rate': float(re.search(r'Requests/sec:\s+([\d.]+)', out).group(1)), 'p50': found['50'],
-                'p99': found['99'], 'count': count, 'refused': int(refused.group(1)) if refused else 0}
-
-    def one_by_one(self, path, texts):
-        """-> medians, ms: the whole request as a client sees it; encoding and search as the answer says."""
-        connection = http.client.HTTPConnection(self.host, self.port)
-        whole, parts = [], []
-        for text in texts:
-            start = time.perf_counter()
-            connection.request('GET', f'{path}&text={quote(text)}')
-            answer = connection.getresponse().read()
-            whole.append(1e3 * (time.perf_counter() - start))
-            took = json.loads(answer)['took_ms']
-            parts.append(took['encode'] + took['search'])
-        return statistics.median(whole), statistics.median(parts)
+                'p99': found['99'], 'count': count, 'refused': int(refused.group(1)) if refused else 0,
+                'inside': float(inside.group(1)) if inside else None}
 
     def memory_mb(self):
         with open(f'/proc/{self.process.pid}/status') as file:
@@ -184,10 +187,10 @@ def main():
             note('encoding', encoding_rate(a.program, a.model, texts[:8000]))
             for clients in (8, 64):
                 note(clients, service.wrk(clients, a.seconds, path, file.name, next(first)))
-        whole, parts = service.one_by_one(path, texts[-300:])
-        crowd = SlowClients(service, a.slow)
-        crowded = service.wrk(8, a.seconds, path, file.name, next(first))
-        crowd.stop()
+            note('one', service.wrk(1, a.seconds, path, file.name, next(first), parts=True))
+            crowd = SlowClients(service, a.slow)
+            note('crowded', service.wrk(8, a.seconds, path, file.name, next(first)))
+            crowd.stop()
         before, sent = service.memory_mb(), 0
         while sent < a.requests:
             sent += service.wrk(8, a.seconds, path, file.name, next(first))['count']
@@ -203,9 +206,10 @@ def main():
         refused = sum(one['refused'] for one in seen[clients])
         print(f'{clients} clients: {middle(clients, "rate"):.0f}/s, {100 * middle(clients, "rate") / allowed:.0f} % of that; '
               f'p50 {middle(clients, "p50"):.1f} ms, p99 {middle(clients, "p99"):.1f} ms, refused {refused}')
-    print(f'one client: p50 {whole:.2f} ms, of which encoding and search {parts:.2f} ms')
-    print(f'8 clients beside {a.slow} idle and slow ones: {crowded["rate"]:.0f}/s, p99 {crowded["p99"]:.1f} ms, '
-          f'{crowded["p99"] / middle(8, "p99"):.2f} times that without them')
+    p50, inside = middle('one', 'p50'), middle('one', 'inside')
+    print(f'one client: p50 {p50:.2f} ms, of which encoding and search {inside:.2f} ms')
+    print(f'8 clients beside {a.slow} idle and slow ones: {middle("crowded", "rate"):.0f}/s, p99 '
+          f'{middle("crowded", "p99"):.1f} ms, {middle("crowded", "p99") / middle(8, "p99"):.2f} times that without them')
     if a.requests:
         print(f'memory: {before:.0f} MB, after {sent} more requests {after:.0f} MB')
     print(f'on SIGTERM: exit code {ended}')
