@@ -5,12 +5,15 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 pgmmr=build/release/pgmmr
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
-show() {  # prints the command as a person would type it, then runs it
-  printf '\n\033[1m$ pgmmr' >&2
-  printf ' %q' "$@" | sed "s/\\\\ / /g" >&2
-  printf '\033[0m\n' >&2
+show() {  # prints the command so that it can be pasted, then runs it
+  local word line=$pgmmr
+  for word in "$@"; do
+    if [[ $word =~ ^[A-Za-z0-9_./-]+$ ]]; then line+=" $word"; else line+=" \"$word\""; fi
+  done
+  printf '\n\033[1m$ %s\033[0m\n' "$line" >&2
   "$pgmmr" "$@"
 }
+remark() { printf '\n%s\n' "$*" >&2; }
 
 case ${1:-} in
   '' | --no-serve) ;;
@@ -21,16 +24,16 @@ say "1 of 2  The sample collection: 5,458 emoji pictures with captions in Englis
 show ingest demo/emoji.parquet -c demo --model demo --caption text_en --caption text_zh
 
 say "2 of 2  Three searches"
-echo "Words, by meaning alone; no caption says them, keyword search finds fax machines and flying discs:" >&2
+remark "Words, by meaning alone; no caption says them, keyword search finds fax machines and flying discs:"
 show search -c demo "flying machine" --mode vector -k 6 --save pgmmr-demo-words.png
-echo "A picture, and what looks like it:" >&2
+remark "A picture, and what looks like it:"
 show search -c demo --image demo/query.png -k 6 --save pgmmr-demo-picture.png
-echo "Meaning and words together, in Chinese:" >&2
+remark "Meaning and words together, in Chinese:"
 show search -c demo "红色的水果" -k 12 --save pgmmr-demo.png
 
 say "Contact sheets: pgmmr-demo-words.png, pgmmr-demo-picture.png, pgmmr-demo.png"
 if [ "${1:-}" = --no-serve ]; then
-  say "The web page: pgmmr serve, then http://127.0.0.1:7860"
+  say "The web page: $pgmmr serve, then http://127.0.0.1:7860"
 else
   say "The web page, until Ctrl-C:"
   exec "$pgmmr" serve --quiet
