@@ -28,13 +28,15 @@ TEST_F(Folder, ListsPicturesInByteOrderOfTheirPaths) {
   write("a/deep/er/y.webp", "x");
   write("notes.md", "x");
   write("phone.HEIC", "x");
+  write("logo.svg", "x");
   write(".hidden/p.jpg", "x");
   write("@eaDir/p.jpg", "x");
   write("node_modules/p.jpg", "x");
   const auto rows = rows_of(*open());
   std::vector<std::string> keys;
   for (const Row& row : rows) keys.push_back(row.key);
-  EXPECT_THAT(keys, ElementsAre("a.gif", "a/deep/er/y.webp", "a/z.PNG", "b.jpg", "phone.HEIC"));
+  EXPECT_THAT(
+      keys, ElementsAre("a.gif", "a/deep/er/y.webp", "a/z.PNG", "b.jpg", "logo.svg", "phone.HEIC"));
   EXPECT_EQ(rows[1].image_path, (path() / "a/deep/er/y.webp").string());
   EXPECT_EQ(std::get<std::string>(rows[1].values[0]), "y.webp");
 }

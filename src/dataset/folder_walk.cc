@@ -114,8 +114,9 @@ bool walk_folder(const fs::path& root, const std::function<bool(const FolderEntr
 }
 
 bool is_picture_name(std::string_view name) {
-  static constexpr std::array<std::string_view, 11> kExtensions = {
-      ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"};
+  static constexpr std::array<std::string_view, 12> kExtensions = {
+      ".jpg", ".jpeg", ".png",  ".webp", ".gif",  ".bmp",
+      ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg"};
   const std::size_t dot = name.find_last_of('.');
   if (dot == std::string_view::npos) return false;
   std::string extension(name.substr(dot));

@@ -25,8 +25,8 @@ bool walk_folder(const std::filesystem::path& root,
                  const std::function<bool(const FolderEntry&)>& found,
                  const std::function<void(const std::string& relative)>& directories = {});
 
-// .jpg .jpeg .png .webp .gif .bmp .tif .tiff, and .heic .heif .avif, which become visible rejects
-// where they can't be decoded; any letter case.
+// .jpg .jpeg .png .webp .gif .bmp .tif .tiff, and .heic .heif .avif .svg, which become visible
+// rejects where they can't be decoded; any letter case.
 bool is_picture_name(std::string_view name);
 
 // A relative path as a key: as it is where it's UTF-8, with each byte that isn't written as U+FFFD
