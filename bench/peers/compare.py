@@ -127,6 +127,23 @@ def measure(team, rounds):
     return {peer: {name: statistics.median(values) for name, values in found.items()} for peer, found in times.items()}
 
 
+def shares_beside_another(team, rounds):
+    """What is left of the pictures/s in batches of 8 while one other process keeps a core busy."""
+    shares = {peer.name: [] for peer in team}
+    for _ in range(rounds):
+        for peer in team:
+            def spent():
+                return statistics.median(float(value) for value in peer.ask('time vision 0 8 3').split())
+            alone = spent()
+            other = subprocess.Popen(['sh', '-c', 'while :; do :; done'])
+            try:
+                shares[peer.name].append(alone / spent())
+            finally:
+                other.kill()
+                other.wait()
+    return {name: statistics.median(values) for name, values in shares.items()}
+
+
 def cosines(team, data):
     out = {peer.name: {} for peer in team}
     for tower, line in (('vision', 'save vision 0'), ('text', f'save text {TEXT_LENGTHS[1]}')):
@@ -168,9 +185,9 @@ def print_table(threads, results, limit):
     print(f'\n{threads} thread{"s" if threads > 1 else ""}; the machine: ' +
           ', '.join(f'{name} {value:.0f} {"GB/s" if name == "memory" else "Gop/s"}' for name, value in limit.items()))
     columns = ['v1', 'v8', 'v32', 't7', 't77', f't7x{TEXTS}']
-    print('\n| | pictures/s, 1 | 8 | 32 | of the limit | of AMX | text 7, ms | 77, ms | texts/s, 64 | cold start, ms '
+    print('\n| | pictures/s, 1 | 8 | 32 | of the limit | of AMX | beside a busy process | text 7, ms | 77, ms | texts/s, 64 | cold start, ms '
           '| peak MB, text | both towers | cosine, pictures | texts |')
-    print('|' + ' --- |' * 14)
+    print('|' + ' --- |' * 15)
     for name, result in results.items():
         precision = name.split()[-1]
         rate = {column: 1000 * (int(column.split('v')[1]) if column[0] == 'v' else TEXTS) / result[column]
@@ -180,7 +197,7 @@ def print_table(threads, results, limit):
             return f'{100 * rate["v8"] * PICTURE_GOP / limit[kind]:.0f} %' if kind in limit else '-'
 
         print(f'| {name} | {rate["v1"]:.1f} | {rate["v8"]:.1f} | {rate["v32"]:.1f} | {share(precision)} | '
-              f'{share(precision + "_amx")} | {result["t7"]:.2f} | {result["t77"]:.2f} | {rate[columns[-1]]:.0f} | '
+              f'{share(precision + "_amx")} | {100 * result["beside"]:.0f} % | {result["t7"]:.2f} | {result["t77"]:.2f} | {rate[columns[-1]]:.0f} | '
               f'{1000 * result["cold_s"]:.0f} | {result["text_mb"]:.0f} | {result["both_mb"]:.0f} | '
               f'{result["vision"]:.6f} | {result["text"]:.6f} |')
 
@@ -207,9 +224,10 @@ def main():
         for peer in team:
             peer.start()
         results = measure(team, options.rounds)
+        beside = shares_beside_another(team, options.rounds)
         close = cosines(team, data)
         for peer in team:
-            results[peer.name].update(cold[peer.name], both_mb=peer.peak_mb(), **close[peer.name])
+            results[peer.name].update(cold[peer.name], both_mb=peer.peak_mb(), beside=beside[peer.name], **close[peer.name])
             peer.stop()
         # The better of two: the limit is what the machine can do, not what a neighbour left of it.
         after = limits(options.binaries, threads)
