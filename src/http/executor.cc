@@ -35,10 +35,11 @@ std::string memory_key(const Encoder& encoder, char kind, const std::string& wha
 }  // namespace
 
 Executor::Executor(int threads, std::size_t waiting, std::chrono::milliseconds patience,
-                   std::size_t remembered, std::function<bool()> crowded)
+                   std::size_t remembered, int searches, std::function<bool()> crowded)
     : most_waiting_(waiting),
       patience_(patience),
       most_remembered_(remembered),
+      searches_(searches),
       crowded_(std::move(crowded)) {
   for (int i = 0; i < std::max(1, threads); ++i) workers_.emplace_back([this] { work(); });
 }
@@ -123,13 +124,13 @@ void Executor::run(const std::function<void()>& work) {
 }
 
 bool Executor::can_start(const Job& job) const {
-  return job.turn == nullptr || turns_ == 0 || closed_;
+  return job.turn == nullptr || turns_ < searches_ || closed_;
 }
 
 void Executor::end(Turn& turn) {
   const std::lock_guard lock(mutex_);
-  if (!std::exchange(turn.awaited_, false)) return;
-  if (--turns_ == 0 && !jobs_.empty()) filled_.notify_all();
+  if (!std::exchange(turn.taken_, false)) return;
+  if (--turns_ == searches_ - 1 && !jobs_.empty()) filled_.notify_all();
 }
 
 void Executor::work() {
@@ -154,6 +155,9 @@ void Executor::work() {
         }
         taken.push_back(std::move(*at));
         at = jobs_.erase(at);
+      }
+      for (const auto& job : taken) {
+        if (job->turn != nullptr && !std::exchange(job->turn->taken_, true)) ++turns_;
       }
     }
     const auto oldest = std::chrono::steady_clock::now() - patience_;
@@ -189,12 +193,6 @@ void Executor::encode(std::vector<std::unique_ptr<Job>>& jobs) {
   try {
     Matrix rows = jobs.front()->encoder->encode_texts(texts);
     normalise_rows(rows);
-    {
-      const std::lock_guard lock(mutex_);
-      for (const auto& job : jobs) {
-        if (job->turn != nullptr && !std::exchange(job->turn->awaited_, true)) ++turns_;
-      }
-    }
     for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i]->embedding.set_value(row_of(rows, i));
   } catch (...) {
     if (jobs.size() == 1) {

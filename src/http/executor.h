@@ -2,10 +2,7 @@
 // turn texts and pictures into vectors.
 //
 // Texts that wait while the workers are busy are encoded as one batch: reading the weights is what
-// a short text costs, and a batch reads them once. Nobody waits for a batch to fill: an idle worker
-// takes what is there. Only where the database is behind do a search's texts wait for it, since
-// their vectors would: they are one batch by the time it has caught up. Vectors are remembered, so
-// that the next page of the same search, or a link that many follow, costs nothing.
+
 #pragma once
 
 #include <chrono>
@@ -34,29 +31,30 @@ class Executor {
   //   waiting     jobs that may wait; more are refused
   //   patience    how long one may wait before it is given up
   //   remembered  embeddings kept
+  //   searches    that the database answers at once
   //   crowded     whether the other cores have other requests to answer: then no worker asks them
   //               for help. Called on the workers
   Executor(int threads, std::size_t waiting, std::chrono::milliseconds patience,
-           std::size_t remembered, std::function<bool()> crowded = {});
+           std::size_t remembered, int searches = 1, std::function<bool()> crowded = {});
   ~Executor();  // what waits is answered first
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // A search's turn at the database: awaited from when its words are encoded until it comes. A
-  // search whose vectors were known, or that needs none, awaits none, so that however many of these
-  // there are, they keep nobody from being encoded.
+  // A search's turn at the database: from when its words are encoded until the database has
+  // answered. A search whose vectors were known, or that needs none, takes none, so that however
+  // many of these there are, they keep nobody from being encoded.
   class Turn {
    public:
     explicit Turn(Executor& executor) : executor_(executor) {}
-    ~Turn() { come(); }
+    ~Turn() { end(); }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
-    void come() { executor_.end(*this); }
+    void end() { executor_.end(*this); }
 
    private:
     friend class Executor;
     Executor& executor_;
-    bool awaited_ = false;  // guarded by the executor's mutex_
+    bool taken_ = false;  // guarded by the executor's mutex_
   };
 
   // All wait for their result, on the calling thread.
@@ -101,11 +99,12 @@ class Executor {
   const std::size_t most_waiting_;
   const std::chrono::milliseconds patience_;
   const std::size_t most_remembered_;
+  const int searches_;
   const std::function<bool()> crowded_;
   mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::unique_ptr<Job>> jobs_;  // guarded by mutex_
-  int turns_ = 0;                          // awaited; guarded by mutex_
+  int turns_ = 0;                          // taken; guarded by mutex_
   bool closed_ = false;                    // guarded by mutex_
   Figures figures_;                        // guarded by mutex_
   std::mutex memory_mutex_;

@@ -46,7 +46,7 @@ class HelpedEncoder : public test::ColourEncoder {
 TEST(Executor, LeavesTheOtherCoresToOtherRequests) {
   HelpedEncoder encoder;
   std::atomic<bool> crowded = false;
-  Executor executor(1, 100, std::chrono::seconds(60), 0, [&] { return crowded.load(); });
+  Executor executor(1, 100, std::chrono::seconds(60), 0, 1, [&] { return crowded.load(); });
   executor.encode_texts(encoder, {"red"});
   EXPECT_GE(encoder.threads, 2);
   crowded = true;
@@ -100,7 +100,29 @@ TEST(Executor, WhereTheDatabaseIsBehindSearchesWaitForEachOther) {
   EXPECT_EQ(executor.encode_texts(another, {"4"}).size(), 1U);
   executor.run([] {});
   EXPECT_EQ(executor.figures().waiting, 3U);
-  turn.come();
+  turn.end();
+  askers.clear();
+  EXPECT_EQ(encoder.batches, 2);
+  EXPECT_EQ(encoder.largest, 3U);
+}
+
+TEST(Executor, ASearchTakesItsTurnWhenItsWordsAreTaken) {
+  CountingEncoder encoder;
+  Executor executor(2, 100, std::chrono::seconds(60), 0);
+  std::vector<std::jthread> askers;
+  const auto ask = [&](const char* text) {
+    askers.emplace_back([&executor, &encoder, text] {
+      Executor::Turn own(executor);
+      executor.encode_texts(encoder, {text}, &own);
+    });
+  };
+  ask("hold");
+  wait_until([&] { return encoder.batches == 1; });
+  for (const char* text : {"1", "2", "3"}) ask(text);
+  wait_until([&] { return executor.figures().waiting == 3; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(encoder.batches, 1);  // though a worker is idle: the database could take none of them
+  encoder.gate.count_down();
   askers.clear();
   EXPECT_EQ(encoder.batches, 2);
   EXPECT_EQ(encoder.largest, 3U);
@@ -110,9 +132,12 @@ TEST(Executor, SearchesThatWereNotEncodedKeepNoneWaiting) {
   CountingEncoder encoder;
   Executor executor(1, 100, std::chrono::seconds(60), 10);
   executor.encode_texts(encoder, {"known"});
-  Executor::Turn of_known(executor), of_keywords(executor), of_failed(executor);
+  Executor::Turn of_known(executor), of_keywords(executor);
   executor.encode_texts(encoder, {"known"}, &of_known);
-  EXPECT_THROW(executor.encode_texts(encoder, {"bad"}, &of_failed), Error);
+  {
+    Executor::Turn of_failed(executor);
+    EXPECT_THROW(executor.encode_texts(encoder, {"bad"}, &of_failed), Error);
+  }
   Executor::Turn turn(executor);
   EXPECT_EQ(executor.encode_texts(encoder, {"1"}, &turn).size(), 1U);
 }

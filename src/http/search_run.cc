@@ -139,7 +139,6 @@ SearchAnswer run_search(Service& service, SearchCall call) {
 
   const auto ranking = Clock::now();
   service.pool.with([&](Connection& connection) {
-    turn.come();
     answer.result = search(connection, answer.collection, vectors, query);
     auto& hits = answer.result.hits;
     answer.more =
@@ -149,6 +148,7 @@ SearchAnswer run_search(Service& service, SearchCall call) {
                                                        static_cast<std::ptrdiff_t>(hits.size())));
     answer.matched = matched_words(connection, answer.collection, hits, query.text);
   });
+  turn.end();
   const double search_s = seconds_since(ranking);
   service.metrics.observe_stage("search", search_s);
   query.limit = wanted;

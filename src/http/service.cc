@@ -22,7 +22,7 @@ constexpr std::size_t kThumbnailBytes = std::size_t{64} << 20;
 
 Service::Service(ServiceSettings given, std::string database_url, ModelLoader load)
     : settings(std::move(given)),
-      executor(settings.encoders, settings.in_flight, kPatience, kRemembered,
+      executor(settings.encoders, settings.in_flight, kPatience, kRemembered, settings.connections,
                [this] { return in_flight_ > 1; }),
       pool(std::move(database_url), settings.connections, kPatience),
       thumbnails(kThumbnailBytes),
