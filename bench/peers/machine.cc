@@ -74,61 +74,54 @@ void fma_any_cpu() {
 
 #if defined(__x86_64__)
 
-// registers: "x", or "v" with AVX-512, where one of the upper half may be chosen.
-#define PGMMR_CHAINS(registers, zero, step)                  \
-  do {                                                       \
-    auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;         \
-    auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;         \
-    auto s8 = zero, s9 = zero, s10 = zero, s11 = zero;       \
-    for (int i = 0; i < kSteps; ++i) {                       \
-      step(s0);                                              \
-      step(s1);                                              \
-      step(s2);                                              \
-      step(s3);                                              \
-      step(s4);                                              \
-      step(s5);                                              \
-      step(s6);                                              \
-      step(s7);                                              \
-      step(s8);                                              \
-      step(s9);                                              \
-      step(s10);                                             \
-      step(s11);                                             \
-      asm volatile("" : "+" registers(a), "+" registers(b)); \
-    }                                                        \
-    keep(s0), keep(s1), keep(s2), keep(s3);                  \
-    keep(s4), keep(s5), keep(s6), keep(s7);                  \
-    keep(s8), keep(s9), keep(s10), keep(s11);                \
+// In the assembler's words: the compiler would see that all chains hold the same and make one of
+// them, or move them about. registers: "x", or "v" with AVX-512, where one of the upper half may be
+// chosen.
+#define PGMMR_STEP(instruction, registers, s) \
+  asm volatile(instruction " %1, %2, %0" : "+" registers(s) : registers(a), registers(b))
+#define PGMMR_CHAINS(registers, zero, instruction)     \
+  do {                                                 \
+    auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;   \
+    auto s4 = zero, s5 = zero, s6 = zero, s7 = zero;   \
+    auto s8 = zero, s9 = zero, s10 = zero, s11 = zero; \
+    for (int i = 0; i < kSteps; ++i) {                 \
+      PGMMR_STEP(instruction, registers, s0);          \
+      PGMMR_STEP(instruction, registers, s1);          \
+      PGMMR_STEP(instruction, registers, s2);          \
+      PGMMR_STEP(instruction, registers, s3);          \
+      PGMMR_STEP(instruction, registers, s4);          \
+      PGMMR_STEP(instruction, registers, s5);          \
+      PGMMR_STEP(instruction, registers, s6);          \
+      PGMMR_STEP(instruction, registers, s7);          \
+      PGMMR_STEP(instruction, registers, s8);          \
+      PGMMR_STEP(instruction, registers, s9);          \
+      PGMMR_STEP(instruction, registers, s10);         \
+      PGMMR_STEP(instruction, registers, s11);         \
+    }                                                  \
   } while (false)
 constexpr double kChains = 12;
 
 __attribute__((target("avx2,fma"))) void fma_avx2() {
   __m256 a = _mm256_set1_ps(0.9F), b = _mm256_set1_ps(0.1F);
-#define PGMMR_STEP(s) s = _mm256_fmadd_ps(a, b, s)
-  PGMMR_CHAINS("x", _mm256_setzero_ps(), PGMMR_STEP);
-#undef PGMMR_STEP
+  PGMMR_CHAINS("x", _mm256_setzero_ps(), "vfmadd231ps");
 }
 
 __attribute__((target("avx512f"))) void fma_avx512() {
   __m512 a = _mm512_set1_ps(0.9F), b = _mm512_set1_ps(0.1F);
-#define PGMMR_STEP(s) s = _mm512_fmadd_ps(a, b, s)
-  PGMMR_CHAINS("v", _mm512_setzero_ps(), PGMMR_STEP);
-#undef PGMMR_STEP
+  PGMMR_CHAINS("v", _mm512_setzero_ps(), "vfmadd231ps");
 }
 
 __attribute__((target("avx512f,avx512bf16"))) void dot_bf16_avx512() {
   __m512i a = _mm512_set1_epi32(0x3F003F00), b = a;
-#define PGMMR_STEP(s) s = _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b)
-  PGMMR_CHAINS("v", _mm512_setzero_ps(), PGMMR_STEP);
-#undef PGMMR_STEP
+  PGMMR_CHAINS("v", _mm512_setzero_ps(), "vdpbf16ps");
 }
 
 __attribute__((target("avx512f,avx512vnni"))) void dot_int8_avx512() {
   __m512i a = _mm512_set1_epi32(0x01010101), b = a;
-#define PGMMR_STEP(s) s = _mm512_dpbusd_epi32(s, a, b)
-  PGMMR_CHAINS("v", _mm512_setzero_si512(), PGMMR_STEP);
-#undef PGMMR_STEP
+  PGMMR_CHAINS("v", _mm512_setzero_si512(), "vpdpbusd");
 }
 #undef PGMMR_CHAINS
+#undef PGMMR_STEP
 
 // Tiles: 16 rows of 64 bytes, four sums.
 struct TileShape {
