@@ -165,6 +165,10 @@ void convert(const Activations& from, Number number, Activations& to) {
   for_each_range(from.rows(), 16, [&](int begin, int end) {
     std::vector<float> row(static_cast<std::size_t>(from.cols()));
     for (int i = begin; i < end; ++i) {
+      if (from.number() == Number::kF32) {
+        store_row(from.row<float>(i), to, i);
+        continue;
+      }
       load_row(from, i, row.data());
       store_row(row.data(), to, i);
     }
