@@ -3,19 +3,19 @@
 #include <cstring>
 #include <new>
 
-#include "nn/cpu.h"
+#include "nn/panel_product.h"
 
 namespace pgmmr {
 namespace {
 
 constexpr std::ptrdiff_t kLine = 64;
 
-// oneDNN is fast on dense rows only. The tiles' kernels want whole lines, and an odd number of
-// them, so that the same columns of 32 rows fall into different sets of the cache: rows of 3,072
-// bf16 would otherwise share two of them.
+// oneDNN is fast on dense rows only. Our own kernels want whole lines, and an odd number of them,
+// so that the same columns of 32 rows fall into different sets of the cache: rows of 3,072 bf16
+// would otherwise share two of them.
 std::ptrdiff_t stride_of(Number number, int cols) {
   const auto bytes = static_cast<std::ptrdiff_t>(size_of(number)) * cols;
-  if (number == Number::kF32 || !cpu().amx) return bytes;
+  if (panel::kernel_for(number) == panel::Kernel::kNone) return bytes;
   const std::ptrdiff_t lines = (bytes + kLine - 1) / kLine;
   return (lines | 1) * kLine;
 }

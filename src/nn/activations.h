@@ -34,9 +34,9 @@ constexpr std::size_t size_of(Number number) {
   return number == Number::kF32 ? sizeof(float) : number == Number::kBf16 ? sizeof(Bf16) : 1;
 }
 
-// Rows of float32 are dense, and so are all rows where the CPU has no tiles. For tiles rows begin
-// on cache lines, and between a row's end and the next one are zeros, which their kernels may read.
-// Behind the last row there is room for 16 more, unused.
+// Rows that oneDNN multiplies are dense. For our own kernels (nn/panel_product.h) rows begin on
+// cache lines, and between a row's end and the next one are zeros, which they may read. Behind the
+// last row there is room for 16 more, unused.
 class Activations {
  public:
   // Keeps its memory where it is large enough. The values are undefined afterwards.

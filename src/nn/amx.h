@@ -7,30 +7,15 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include <cstdint>
 
-#if defined(__clang__)
-// clang takes one literal only.
+#include "nn/avx512.h"
+
 // clang-format off
 #define PGMMR_AMX_BEGIN \
-  _Pragma("clang attribute push(__attribute__((target(\"amx-tile,amx-bf16,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma\"))), apply_to = function)")
+  PGMMR_INSTRUCTIONS_BEGIN("amx-tile,amx-bf16,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")
 // clang-format on
-#define PGMMR_AMX_END _Pragma("clang attribute pop")
-#else
-// GCC bug 105593: it takes the undefined operands of its own intrinsics for variables without
-// value. The targets are one literal: after a second pragma GCC 14 no longer allows 512 bits.
-// clang-format off
-#define PGMMR_AMX_BEGIN \
-  _Pragma("GCC push_options") \
-  _Pragma("GCC target(\"amx-tile,amx-bf16,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma\")") \
-  _Pragma("GCC diagnostic push") \
-  _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"") \
-  _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")
-// clang-format on
-#define PGMMR_AMX_END _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
-#endif
+#define PGMMR_AMX_END PGMMR_INSTRUCTIONS_END
 
 namespace pgmmr::amx {
 
@@ -52,21 +37,6 @@ struct alignas(64) Configuration {
   std::uint16_t row_bytes[16] = {};
   std::uint8_t rows[16] = {};
 };
-
-PGMMR_AMX_BEGIN
-
-// 2^x, to 4e-5 of itself: enough where bf16 follows.
-inline __m512 power_of_two(__m512 x) {
-  const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 r = _mm512_sub_ps(x, whole);
-  __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(9.6181291e-3f), _mm512_set1_ps(5.5504109e-2f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, whole);
-}
-
-PGMMR_AMX_END
 
 }  // namespace pgmmr::amx
 

@@ -11,6 +11,7 @@
 #include "nn/onednn_product.h"
 #include "nn/parallel.h"
 #include "nn/tile_product.h"
+#include "nn/vnni_product.h"
 
 namespace pgmmr {
 namespace {
@@ -64,8 +65,8 @@ Number between_layers(Precision precision) {
 
 struct Linear::State {
   Shape shape;
-  bool tiles = false;
-  tiles::Layer layer;                             // where tiles multiply
+  panel::Kernel kernel = panel::Kernel::kNone;
+  panel::Layer layer;                             // where one of our kernels multiplies
   std::shared_ptr<OneDnnProduct> floats, halves;  // else: by what they give
   std::optional<WeightPack> own;
   std::span<const std::byte> packed;
@@ -102,11 +103,17 @@ void Linear::State::load(WeightPack& pack, const std::function<Weights()>& read)
     scales =
         pack.floats(out, [&](std::span<float> to) { find_scales(shape, weights().weights, to); });
   }
-  if (cpu().amx && number != Number::kF32) {
-    tiles = true;
-    layer = {shape.in, shape.out, number, shape.epilogue};
+  kernel = panel::kernel_for(number);
+  layer = {shape.in, shape.out, number, shape.epilogue};
+  if (kernel == panel::Kernel::kTiles) {
     packed = pack.part(tiles::packed_bytes(layer), [&](std::span<std::byte> to) {
       tiles::pack(layer, weights().weights.data(), scales.data(), to.data());
+    });
+    return;
+  }
+  if (kernel == panel::Kernel::kVnni) {
+    packed = pack.part(vnni::packed_bytes(layer), [&](std::span<std::byte> to) {
+      vnni::pack(layer, weights().weights.data(), scales.data(), to.data());
     });
     return;
   }
@@ -157,8 +164,8 @@ void Linear::run(const Activations& x, const Result& y) const {
   const State& state = *state_;
   const bool halves = y.between != nullptr && y.between->number() == Number::kBf16;
   float* floats = y.between != nullptr && !halves ? y.between->row<float>(0) : y.floats;
-  if (state.tiles) {
-    tiles::Call call{.packed = state.packed.data(),
+  if (state.kernel != panel::Kernel::kNone) {
+    panel::Call call{.packed = state.packed.data(),
                      .bias = state.bias.empty() ? nullptr : state.bias.data(),
                      .scales = state.scales.data(),
                      .x = &x};
@@ -169,7 +176,8 @@ void Linear::run(const Activations& x, const Result& y) const {
       call.floats = floats;
       call.result_stride = static_cast<std::ptrdiff_t>(sizeof(float)) * out();
     }
-    return tiles::multiply(state.layer, call);
+    return state.kernel == panel::Kernel::kTiles ? tiles::multiply(state.layer, call)
+                                                 : vnni::multiply(state.layer, call);
   }
   const auto offset = [&](int row) { return static_cast<std::ptrdiff_t>(row) * out(); };
   if (input() != Number::kInt8) {

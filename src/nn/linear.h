@@ -1,11 +1,12 @@
 // y = activation(x W^T + b): the layers that nearly all time goes to, in each precision.
 //
-// float32 is oneDNN's matmul. bf16 and int8 are oneDNN's too on AVX-512, and our own kernel on
-// AMX's tiles. In bf16, W and x are rounded to it and sums are float32. In int8, each output of W
-// has a scale (its largest weight becomes 127) and so has each row of x, and sums are exact
-// integers; bias, activation and addition are float32 in all of them. A call runs on the calling
-// thread, with helpers where it has them (nn/parallel.h). Proven against plain::linear on random
-// shapes, odd ones included, at every instruction set that this machine can be limited to.
+// float32 is oneDNN's matmul. bf16 is oneDNN's too on AVX-512, and our own kernel on AMX's tiles;
+// int8 is our own kernel on either. In bf16, W and x are rounded to it and sums are float32. In
+// int8, each output of W has a scale (its largest weight becomes 127) and so has each row of x, and
+// sums are exact integers; bias, activation and addition are float32 in all of them. A call runs on
+// the calling thread, with helpers where it has them (nn/parallel.h). Proven against plain::linear
+// on random shapes, odd ones included, at every instruction set that this machine can be limited
+// to.
 #pragma once
 
 #include <functional>

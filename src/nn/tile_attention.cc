@@ -219,7 +219,7 @@ float exponentials(const float* scores, int seen, int padded, float scale, char*
     // Below 2^-126 powers would be denormal and bf16 lost: zero. So are the masked ones.
     const __m512 x = _mm512_fmsub_ps(load(j), unit, shift);
     const __mmask16 tiny = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_LT_OQ);
-    const __m512 e = _mm512_mask_mov_ps(amx::power_of_two(x), tiny, _mm512_setzero_ps());
+    const __m512 e = _mm512_mask_mov_ps(avx512::power_of_two(x), tiny, _mm512_setzero_ps());
     sum = _mm512_add_ps(sum, e);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(shares + j * 2),
                         reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(e)));

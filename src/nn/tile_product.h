@@ -12,33 +12,18 @@
 
 #include <cstddef>
 
-#include "nn/activations.h"
-#include "nn/epilogue.h"
+#include "nn/panel_product.h"
 
 namespace pgmmr::tiles {
 
-struct Layer {
-  int in = 0, out = 0;
-  Number number = Number::kBf16;  // kBf16 or kInt8
-  Epilogue epilogue = Epilogue::kStore;
-};
+using panel::Call;
+using panel::Layer;
 
 std::size_t packed_bytes(const Layer& layer);
 
 // Lays out weights [out, in]. Of int8, scales[o] is what an integer of output o stands for.
 //   to  packed_bytes(layer), zero, on a cache line
 void pack(const Layer& layer, const float* weights, const float* scales, std::byte* to);
-
-// y = epilogue(x W^T + bias), y float32 (then kAdd is possible) or bf16.
-struct Call {
-  const std::byte* packed = nullptr;
-  const float* bias = nullptr;    // [out], or null
-  const float* scales = nullptr;  // [out], of int8
-  const Activations* x = nullptr;
-  float* floats = nullptr;  // the result, one of the two
-  Bf16* halves = nullptr;
-  std::ptrdiff_t result_stride = 0;  // bytes
-};
 
 //   requires  cpu().amx
 //   threads   uses for_each_range's helpers

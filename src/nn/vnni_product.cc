@@ -1,0 +1,190 @@
+#include "nn/vnni_product.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "nn/avx512.h"
+#include "nn/parallel.h"
+#include "nn/vector.h"
+
+#if defined(__x86_64__)
+
+namespace pgmmr::vnni {
+namespace {
+
+using panel::kOutputs;
+using panel::panels_of;
+
+constexpr int kGroup = 4;  // inputs that one instruction adds up
+constexpr int kLine = 64;
+constexpr int kStepBytes = kOutputs * kGroup;  // of weights: two vectors
+constexpr int kBlock = 12;                     // rows
+constexpr int kOffset = 128;                   // what weights are too large by
+// Steps that are multiplied before the next panel's turn where results are added anyway: so the
+// rows' share of 8 pictures stays in the second-level cache with 3,072 inputs, too. Whole lines.
+constexpr int kChunkSteps = 384;
+
+int steps_of(const Layer& layer) { return (layer.in + kGroup - 1) / kGroup; }
+int chunk_steps(const Layer& layer) {
+  return layer.epilogue == Epilogue::kAdd ? std::min(steps_of(layer), kChunkSteps)
+                                          : steps_of(layer);
+}
+
+}  // namespace
+
+std::size_t packed_bytes(const Layer& layer) {
+  return static_cast<std::size_t>(panels_of(layer)) * static_cast<std::size_t>(steps_of(layer)) *
+         kStepBytes;
+}
+
+// Order: chunks of inputs, panels, steps, outputs, the four inputs.
+void pack(const Layer& layer, const float* weights, const float* scales, std::byte* to) {
+  const int all_steps = steps_of(layer), per_chunk = chunk_steps(layer);
+  for (int chunk = 0; chunk < all_steps; chunk += per_chunk) {
+    const int end = std::min(chunk + per_chunk, all_steps);
+    for (int panel = 0; panel < panels_of(layer); ++panel) {
+      for (int step = chunk; step < end; ++step, to += kStepBytes) {
+        for (int i = 0; i < kStepBytes; ++i) {
+          const int output = panel * kOutputs + i / kGroup, input = step * kGroup + i % kGroup;
+          if (output >= layer.out || input >= layer.in) continue;
+          const float weight = weights[static_cast<std::ptrdiff_t>(output) * layer.in + input];
+          to[i] = static_cast<std::byte>(panel::to_int8(weight, scales[output]) + kOffset);
+        }
+      }
+    }
+  }
+}
+
+PGMMR_INSTRUCTIONS_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")
+namespace {
+
+// What the sums of a row begin with: the numbers of x from `at` on, whole lines of them.
+std::int32_t start_of(const std::int8_t* at, int lines) {
+  __m512i sums = _mm512_setzero_si512();
+  const __m512i ones = _mm512_set1_epi8(1);
+  for (int line = 0; line < lines; ++line) {
+    sums = _mm512_dpbusd_epi32(sums, ones, _mm512_loadu_si512(at + line * kLine));
+  }
+  return -kOffset * _mm512_reduce_add_epi32(sums);
+}
+
+// sums[kRows, 32] = starts + x[kRows, steps] * panel. While it runs, lines of what comes next are
+// fetched.
+template <int kRows>
+void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* panel, int steps,
+                    const std::int32_t* starts, std::int32_t* sums, const char* next, int lines) {
+  __m512i left[kRows], right[kRows];
+  PGMMR_UNROLL
+  for (int i = 0; i < kRows; ++i) left[i] = right[i] = _mm512_set1_epi32(starts[i]);
+  // Rows are reached from every fourth: x86 adds one, two or four strides for nothing.
+  constexpr int kFours = (kRows + 3) / 4;
+  const std::int8_t* at[kFours];
+  for (int i = 0; i < kFours; ++i) at[i] = x + 4 * i * stride;
+  const std::ptrdiff_t thrice = 3 * stride;
+  const int fetched = std::min(steps, (lines + 1) / 2);
+  const auto multiply_step = [&](int step) __attribute__((always_inline)) {
+    const __m512i weights_left = _mm512_load_si512(panel + step * kStepBytes);
+    const __m512i weights_right = _mm512_load_si512(panel + step * kStepBytes + kLine);
+    PGMMR_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      const std::int8_t* from = at[i / 4] + (i % 4 == 3 ? thrice : (i % 4) * stride);
+      std::int32_t four;
+      std::memcpy(&four, from + step * kGroup, sizeof four);
+      const __m512i inputs = _mm512_set1_epi32(four);
+      left[i] = _mm512_dpbusd_epi32(left[i], weights_left, inputs);
+      right[i] = _mm512_dpbusd_epi32(right[i], weights_right, inputs);
+    }
+  };
+  int step = 0;
+  for (; step + 1 < steps; step += 2) {
+    multiply_step(0);
+    multiply_step(1);
+    PGMMR_UNROLL
+    for (int i = 0; i < kFours; ++i) at[i] += 2 * kGroup;
+    panel += 2 * kStepBytes;
+    if (step < fetched) {
+      PGMMR_UNROLL
+      for (int i = 0; i < 4; ++i) _mm_prefetch(next + i * kLine, _MM_HINT_T1);
+      next += 4 * kLine;
+    }
+  }
+  if (step < steps) multiply_step(0);
+  PGMMR_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    _mm512_store_si512(sums + i * kOutputs, left[i]);
+    _mm512_store_si512(sums + i * kOutputs + kOutputs / 2, right[i]);
+  }
+}
+
+using Multiply = decltype(&multiply_block<1>);
+
+template <std::size_t... kRows>
+constexpr std::array<Multiply, sizeof...(kRows)> every_block(std::index_sequence<kRows...>) {
+  return {multiply_block<static_cast<int>(kRows) + 1>...};
+}
+constexpr auto kMultiply = every_block(std::make_index_sequence<kBlock>());
+
+void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
+  alignas(kLine) std::int32_t sums[kBlock * kOutputs];
+  const Activations& x = *call.x;
+  const panel::Finish finish(layer, call);
+  const int all_steps = steps_of(layer), per_chunk = chunk_steps(layer);
+  // As even as can be: a block of few rows waits for its own sums.
+  const int blocks = (x.rows() + kBlock - 1) / kBlock;
+  const auto* packed = reinterpret_cast<const char*>(call.packed);
+  std::vector<std::int32_t> starts(static_cast<std::size_t>(x.rows()));
+
+  for (int chunk = 0; chunk < all_steps; chunk += per_chunk) {
+    const int steps = std::min(per_chunk, all_steps - chunk);
+    const std::ptrdiff_t panel_bytes = static_cast<std::ptrdiff_t>(steps) * kStepBytes;
+    const char* panels =
+        packed + static_cast<std::ptrdiff_t>(chunk) * panels_of(layer) * kStepBytes;
+    const int lines = (steps * kGroup + kLine - 1) / kLine;
+    const auto part_of = [&](int row) { return x.row<std::int8_t>(row) + chunk * kGroup; };
+    for (int row = 0; row < x.rows(); ++row) {
+      starts[static_cast<std::size_t>(row)] = start_of(part_of(row), lines);
+    }
+    const int ahead = static_cast<int>(panel_bytes / kLine + blocks - 1) / blocks;
+    for (int panel = first; panel < end; ++panel) {
+      const char* weights = panels + panel * panel_bytes;
+      for (int block = 0; block < blocks; ++block) {
+        const int row = static_cast<int>(std::int64_t{x.rows()} * block / blocks);
+        const int rows = static_cast<int>(std::int64_t{x.rows()} * (block + 1) / blocks) - row;
+        kMultiply[static_cast<std::size_t>(rows) - 1](
+            part_of(row), x.stride(), weights, steps, starts.data() + row, sums,
+            weights + panel_bytes + static_cast<std::ptrdiff_t>(block) * ahead * kLine, ahead);
+        finish(sums, row, rows, panel, chunk == 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void multiply(const Layer& layer, const Call& call) {
+  if (call.x->rows() == 0) return;
+  for_each_range(panels_of(layer), 1,
+                 [&](int first, int end) { multiply_panels(layer, call, first, end); });
+}
+
+PGMMR_INSTRUCTIONS_END
+}  // namespace pgmmr::vnni
+
+#else
+
+#include "base/error.h"
+
+namespace pgmmr::vnni {
+
+std::size_t packed_bytes(const Layer&) { return 0; }
+void pack(const Layer&, const float*, const float*, std::byte*) {}
+void multiply(const Layer&, const Call&) {
+  throw Error(ErrorKind::kInternal, "multiplying with VNNI, which this CPU does not have");
+}
+
+}  // namespace pgmmr::vnni
+
+#endif
