@@ -8,9 +8,12 @@ Linear TowerParts::linear(const std::vector<std::string>& names, Epilogue epilog
   return layer(names, epilogue, precision_);
 }
 
-Linear TowerParts::linear_after_attention(const std::string& name, Epilogue epilogue) {
-  const bool halves = precision_ == Precision::kInt8 && cpu().bf16;
-  return layer({name}, epilogue, halves ? Precision::kBf16 : precision_);
+Linear TowerParts::linear_after_attention(const std::string& name, Epilogue epilogue,
+                                          bool of_text) {
+  Precision precision = precision_;
+  if (precision == Precision::kInt8 && cpu().bf16) precision = Precision::kBf16;
+  if (precision == Precision::kInt8 && of_text) precision = Precision::kF32;
+  return layer({name}, epilogue, precision);
 }
 
 Linear TowerParts::layer(const std::vector<std::string>& names, Epilogue epilogue,

@@ -50,7 +50,7 @@ Transformer::Transformer(TowerParts& parts, const std::string& name, const Tower
         .norm2 = parts.layer_norm(at + "layer_norm2", config.layer_norm_eps),
         .query = parts.linear({attention + "q_proj"}, Epilogue::kStore),
         .key_value = parts.linear({attention + "k_proj", attention + "v_proj"}, Epilogue::kStore),
-        .out = parts.linear_after_attention(attention + "out_proj", Epilogue::kAdd),
+        .out = parts.linear_after_attention(attention + "out_proj", Epilogue::kAdd, causal),
         .up = parts.linear({at + "mlp.fc1"}, activation),
         .down = parts.linear({at + "mlp.fc2"}, Epilogue::kAdd),
     });
