@@ -22,6 +22,7 @@ Linear TowerParts::layer(const std::vector<std::string>& names, Epilogue epilogu
   shape.in = static_cast<int>(checkpoint_.tensor(names.front() + ".weight").shape[1]);
   shape.epilogue = epilogue;
   shape.precision = precision;
+  shape.many_rows = names.front().starts_with("vision_model.");
   for (const std::string& name : names) {
     shape.out += static_cast<int>(checkpoint_.tensor(name + ".weight").shape[0]);
   }

@@ -33,6 +33,7 @@ class Linear {
     bool bias = true;
     Epilogue epilogue = Epilogue::kStore;
     Precision precision = Precision::kF32;  // one that usable_precision() gave
+    bool many_rows = false;                 // x has dozens of rows, also for a single query
   };
   struct Weights {
     std::vector<float> weights;  // [out, in], row-major, as torch.nn.Linear stores them

@@ -161,6 +161,28 @@ TEST_P(LinearIn, EqualsThePlainVersionOnLongRows) {
   }
 }
 
+// As many outputs as are cut into slices, one core for each or all on this one.
+TEST_P(LinearIn, EqualsThePlainVersionOnManyOutputs) {
+  std::mt19937 random(8);
+  for (const int threads : {1, 3}) {
+    const Helpers helpers(threads);
+    for (const Epilogue epilogue : {Epilogue::kStore, Epilogue::kAdd, Epilogue::kQuickGelu}) {
+      for (const int out : {768, 1024}) {
+        Case one = random_case(random, GetParam(), epilogue, 100, 70);
+        one.shape.out = out;
+        one.shape.many_rows = true;
+        one.weights.weights = random_floats(one.shape.in * out, random,
+                                            1 / std::sqrt(static_cast<float>(one.shape.in)));
+        if (one.shape.bias) one.weights.bias = random_floats(out, random);
+        one.before = random_matrix(one.x.rows(), out, random);
+        // Twice: an integer that was rounded to the other side meets the largest of many weights.
+        EXPECT_LT(test::largest_difference(computed(one), expected(one)), 2 * tolerance(one.shape))
+            << describe(one);
+      }
+    }
+  }
+}
+
 TEST_P(LinearIn, GivesTheNextLayerTheSameInItsForm) {
   std::mt19937 random(2);
   for (int round = 0; round < 40; ++round) {

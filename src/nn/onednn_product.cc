@@ -98,7 +98,7 @@ matmul::primitive_desc describe(const Shape& shape, int rows, const memory::desc
   const auto result =
       shape.number == Number::kInt8 ? memory::data_type::s32 : type_of(shape.result);
   const memory::desc x({rows, shape.in}, type_of(shape.number), kPlain);
-  const memory::desc y({rows, shape.out}, result, kPlain);
+  const memory::desc y({rows, shape.out}, result, memory::dims{shape.stride, 1});
   const memory::desc bias =
       shape.bias ? memory::desc({1, shape.out}, memory::data_type::f32, kPlain) : memory::desc();
   const dnnl::primitive_attr attr = attributes(shape.epilogue);

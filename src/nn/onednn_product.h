@@ -20,6 +20,7 @@ class OneDnnProduct {
  public:
   struct Shape {
     int in = 0, out = 0;
+    int stride = 0;     // from a row of y to the next, in its numbers
     bool bias = false;  // int8 has none
     Epilogue epilogue = Epilogue::kStore;
     Number number = Number::kF32;  // of x and W
@@ -43,7 +44,7 @@ class OneDnnProduct {
   void pack(const std::int8_t* weights, std::byte* to) const;
 
   //   x        [rows, in], dense
-  //   y        [rows, out], dense; float, Bf16 or std::int32_t
+  //   y        [rows, out], float, Bf16 or std::int32_t
   //   threads  safe to call at once
   //   speed    the first call with a new number of rows prepares code for it, about a millisecond
   void run(const void* x, int rows, const std::byte* packed, const float* bias, void* y);
