@@ -13,6 +13,8 @@ import torch
 
 from data import Data
 
+BF16 = bool({"avx512_bf16", "amx_bf16"} & set(Path("/proc/cpuinfo").read_text().split()))
+
 
 def options(doc, out, steps, lr):
     """A parser with the options that every script has."""
@@ -32,6 +34,11 @@ def begin(a):
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
     return Data(a.work, a.kinds)
+
+
+def autocast():
+    """bfloat16 where the processor computes in it; elsewhere, where it would be emulated, float32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=BF16)
 
 
 def draws(seed, stage, epoch):

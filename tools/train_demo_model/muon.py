@@ -8,13 +8,16 @@ Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural netw
 """
 import torch
 
+import loop
+
 
 def orthogonal(g):
-    """float32 [n, rows, columns] -> bfloat16, singular values near 1: five Newton-Schulz steps."""
+    """float32 [n, rows, columns] -> the same or bfloat16, singular values near 1: five Newton-Schulz steps."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = g.shape[1] > g.shape[2]
     x = (g.transpose(1, 2) if tall else g)
-    x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = x.bfloat16() if loop.BF16 else x
     for _ in range(5):
         s = torch.bmm(x, x.transpose(1, 2))
         x = a * x + torch.bmm(b * s + c * torch.bmm(s, s), x)

@@ -69,7 +69,7 @@ def draw(data, rng, generator):
 
 
 def losses(clip, hint, net, things, pixels, keep):
-    with torch.autocast("cpu", torch.bfloat16):
+    with loop.autocast():
         with torch.no_grad():
             taught, places = net(pixels)
         pooled, states = clip.vision_model(pixels, keep)

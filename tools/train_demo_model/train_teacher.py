@@ -53,7 +53,7 @@ def soft(logits, right):
 def losses(clip, embed_pictures, things, data, batch):
     """All four, with that picture tower."""
     pixels, classes, texts, meant = batch
-    with torch.autocast("cpu", torch.bfloat16):
+    with loop.autocast():
         picture = embed_pictures(pixels)
         text = embed_texts(clip, texts, len(data.tokenizer) - 1)
     about = meant[:, classes]
