@@ -124,7 +124,7 @@ void Executor::run(const std::function<void()>& work) {
 }
 
 bool Executor::can_start(const Job& job) const {
-  return job.turn == nullptr || turns_ < searches_ || closed_;
+  return job.turn == nullptr || job.turn->taken_ || turns_ < searches_ || closed_;
 }
 
 void Executor::end(Turn& turn) {

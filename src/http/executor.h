@@ -2,7 +2,11 @@
 // turn texts and pictures into vectors.
 //
 // Texts that wait while the workers are busy are encoded as one batch: reading the weights is what
-
+// a short text costs, and a batch reads them once. Nobody waits for a batch to fill: an idle worker
+// takes what is there. Only where the database has as many searches as it answers at once do a
+// search's texts wait, since their vectors would: they are one batch by the time one is answered.
+// Vectors are remembered, so that the next page of the same search, or a link that many follow,
+// costs nothing.
 #pragma once
 
 #include <chrono>
@@ -40,9 +44,9 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // A search's turn at the database: from when its words are encoded until the database has
-  // answered. A search whose vectors were known, or that needs none, takes none, so that however
-  // many of these there are, they keep nobody from being encoded.
+  // A search's turn at the database: from when the first of its texts is taken until the database
+  // has answered; its other texts wait no longer. A search whose vectors were known, or that needs
+  // none, takes none, so that however many of these there are, they keep nobody from being encoded.
   class Turn {
    public:
     explicit Turn(Executor& executor) : executor_(executor) {}

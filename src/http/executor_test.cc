@@ -128,6 +128,17 @@ TEST(Executor, ASearchTakesItsTurnWhenItsWordsAreTaken) {
   EXPECT_EQ(encoder.largest, 3U);
 }
 
+// More than one batch takes: the last of them must not wait for the turn that the first took.
+TEST(Executor, ASearchDoesNotWaitForItself) {
+  CountingEncoder encoder;
+  Executor executor(1, 100, std::chrono::seconds(60), 0);
+  std::vector<std::string> texts;
+  for (int n = 0; n < 40; ++n) texts.push_back(std::to_string(n));
+  Executor::Turn turn(executor);
+  EXPECT_EQ(executor.encode_texts(encoder, texts, &turn).size(), texts.size());
+  EXPECT_GE(encoder.batches, 3);
+}
+
 TEST(Executor, SearchesThatWereNotEncodedKeepNoneWaiting) {
   CountingEncoder encoder;
   Executor executor(1, 100, std::chrono::seconds(60), 10);
