@@ -9,7 +9,7 @@
 #include <set>
 
 #include "app/csv_field.h"
-#include "search/hit_picture.h"
+#include "search/hit_caption.h"
 
 namespace pgmmr {
 namespace {
@@ -127,7 +127,10 @@ std::string hits_as_table(const Collection& collection, const SearchResult& resu
 
 std::string hits_as_jsonl(const SearchResult& result) {
   std::string text;
-  for (const RankedRow& hit : result.hits) text += to_json(hit) + "\n";
+  for (const RankedRow& hit : result.hits) {
+    append_json(text, hit);
+    text += '\n';
+  }
   return text;
 }
 

@@ -17,6 +17,7 @@
 #include "image/decode.h"
 #include "image/encode.h"
 #include "image/resize.h"
+#include "search/hit_caption.h"
 #include "search/hit_picture.h"
 #include "search/search.h"
 #include "store/embedded_server.h"

@@ -7,7 +7,7 @@
 #include "http/picture_fetch.h"
 #include "http/problem.h"
 #include "http/search_call.h"
-#include "search/hit_picture.h"
+#include "search/hit_caption.h"
 
 namespace pgmmr {
 namespace {

@@ -9,7 +9,7 @@
 #include "http/json_body.h"
 #include "http/problem.h"
 #include "http/search_call.h"
-#include "search/hit_picture.h"
+#include "search/hit_caption.h"
 #include "store/row.h"
 
 namespace pgmmr {

@@ -16,6 +16,7 @@
 #include "http/search_call.h"
 #include "image/decode.h"
 #include "image/encode.h"
+#include "search/hit_caption.h"
 #include "search/hit_picture.h"
 #include "store/row.h"
 

@@ -15,7 +15,8 @@
 #include "http/search_call.h"
 #include "hub/http.h"
 #include "image/decode.h"
-#include "search/hit_picture.h"
+#include "search/hit_caption.h"
+#include "search/json_text.h"
 #include "search/matched_words.h"
 
 namespace pgmmr {
@@ -28,12 +29,14 @@ double seconds_since(Clock::time_point start) {
 }
 
 // ,"caption":…,"thumbnail":…,"picture":… of a hit.
-std::string links(const Collection& collection, const RankedRow& row, const std::string& text) {
-  nlohmann::ordered_json json = {{"caption", hit_caption(collection, row, text)},
-                                 {"thumbnail", thumbnail_path(collection.name, row.key)},
-                                 {"picture", picture_path(collection.name, row.key)}};
-  const std::string whole = to_text(json);
-  return whole.substr(1, whole.size() - 2);
+void append_links(std::string& json, const Collection& collection, const RankedRow& row,
+                  const std::string& text) {
+  json += ",\"caption\":";
+  append_json(json, hit_caption(collection, row, text));
+  json += ",\"thumbnail\":";
+  append_json(json, thumbnail_path(collection.name, row.key));
+  json += ",\"picture\":";
+  append_json(json, picture_path(collection.name, row.key));
 }
 
 // A vector from outside, scaled to length one.
@@ -159,17 +162,19 @@ SearchAnswer run_search(Service& service, SearchCall call) {
 }
 
 std::string to_json(const SearchAnswer& answer) {
-  SearchResult head = answer.result;
-  head.hits.clear();
-  std::string text = to_json(head, answer.query);
-  text.resize(text.size() - 2);  // the end of an empty list of hits
+  std::string text = json_head(answer.result, answer.query);
   for (std::size_t i = 0; i < answer.result.hits.size(); ++i) {
     const RankedRow& row = answer.result.hits[i];
     if (i > 0) text += ',';
-    text += to_json(row);
+    append_json(text, row);
     text.pop_back();
-    text += "," + links(answer.collection, row, answer.query.text) +
-            ",\"matched\":" + to_text(answer.matched[i]) + "}";
+    append_links(text, answer.collection, row, answer.query.text);
+    text += ",\"matched\":[";
+    for (std::size_t word = 0; word < answer.matched[i].size(); ++word) {
+      if (word > 0) text += ',';
+      append_json(text, answer.matched[i][word]);
+    }
+    text += "]}";
   }
   text += fmt::format("],\"offset\":{},\"more\":{}}}", answer.offset, answer.more);
   return text;
@@ -180,8 +185,9 @@ std::string item_json(const Collection& collection, const RankedRow& row) {
       {"key", row.key}, {"image", row.image_uri}, {"width", row.width}, {"height", row.height}};
   std::string text = to_text(json);
   text.pop_back();
-  return text + ",\"fields\":" + (row.fields.empty() ? "{}" : row.fields) + "," +
-         links(collection, row, "") + "}";
+  text += ",\"fields\":" + (row.fields.empty() ? "{}" : row.fields);
+  append_links(text, collection, row, "");
+  return text + "}";
 }
 
 void add_search_routes(Routes& routes, Service& service) {

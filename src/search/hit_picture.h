@@ -14,9 +14,4 @@ namespace pgmmr {
 //           where it cannot be read (any more)
 Picture hit_picture(Connection& connection, const Collection& collection, const RankedRow& hit);
 
-// The caption that people read: the first of the collection's caption columns that is not empty in
-// the hit's fields, of those in a script like the query's where there are any.
-std::string hit_caption(const Collection& collection, const RankedRow& hit,
-                        const std::string& query_text);
-
 }  // namespace pgmmr

@@ -2,27 +2,15 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "search/hit_caption.h"
 #include "search/keyword_text.h"
 #include "store/row.h"
 #include "text/words.h"
 
 namespace pgmmr {
 namespace {
-
-std::vector<std::string> caption_texts(const nlohmann::json& value) {
-  std::vector<std::string> texts;
-  if (value.is_string()) {
-    texts.push_back(value.get<std::string>());
-  } else if (value.is_array()) {
-    for (const auto& one : value) {
-      if (one.is_string()) texts.push_back(one.get<std::string>());
-    }
-  }
-  return texts;
-}
 
 void add(std::vector<std::string>& words, const std::string& word) {
   if (!word.empty() && std::find(words.begin(), words.end(), word) == words.end()) {
@@ -81,14 +69,13 @@ std::vector<std::vector<std::string>> matched_words(Connection& connection,
   std::map<std::string, Texts> by_config;
   for (std::size_t i = 0; i < hits.size(); ++i) {
     if (!hits[i].keyword_rank) continue;
-    const auto fields = nlohmann::json::parse(hits[i].fields, nullptr, false);
-    if (!fields.is_object()) continue;
-    for (const CaptionColumn& caption : collection.captions) {
-      const auto found = fields.find(caption.name);
-      if (found == fields.end()) continue;
-      for (std::string& one : caption_texts(*found)) {
-        by_config[caption.config].texts.push_back(std::move(one));
-        by_config[caption.config].hits.push_back(i);
+    auto texts = caption_texts(collection, hits[i]);
+    for (std::size_t caption = 0; caption < texts.size(); ++caption) {
+      if (texts[caption].empty()) continue;
+      Texts& found = by_config[collection.captions[caption].config];
+      for (std::string& one : texts[caption]) {
+        found.texts.push_back(std::move(one));
+        found.hits.push_back(i);
       }
     }
   }

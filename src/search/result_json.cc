@@ -1,10 +1,9 @@
 // Search results as JSON, the contract of the command line and of the HTTP API: keys in a fixed
 // order, a hit's own columns as the database wrote them.
-#include <fmt/format.h>
-
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "search/json_text.h"
 #include "search/search.h"
 
 namespace pgmmr {
@@ -12,39 +11,34 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Vectors are stored with 11 bits: more digits than these are noise.
-double six_digits(double value) {
-  return std::isfinite(value) ? std::stod(fmt::format("{:.6g}", value)) : value;
-}
-
 double tenths(double value) { return std::round(value * 10) / 10; }
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 }  // namespace
 
-std::string to_json(const RankedRow& hit) {
-  Json json;
-  json["key"] = hit.key;
-  json["score"] = six_digits(hit.score);
-  json["similarity"] = hit.similarity ? Json(six_digits(*hit.similarity)) : Json();
-  json["vector_rank"] = hit.vector_rank ? Json(*hit.vector_rank) : Json();
-  json["keyword_rank"] = hit.keyword_rank ? Json(*hit.keyword_rank) : Json();
-  json["image"] = hit.image_uri;
-  json["width"] = hit.width;
-  json["height"] = hit.height;
-  std::string text = dump(json);
+void append_json(std::string& json, const RankedRow& hit) {
+  const auto number = [&](const char* name, const std::optional<int>& value) {
+    json += name;
+    json += value ? std::to_string(*value) : "null";
+  };
+  json += "{\"key\":";
+  append_json(json, hit.key);
+  json += ",\"score\":";
+  append_json(json, hit.score);
+  json += ",\"similarity\":";
+  append_json(json, hit.similarity.value_or(std::nan("")));
+  number(",\"vector_rank\":", hit.vector_rank);
+  number(",\"keyword_rank\":", hit.keyword_rank);
+  json += ",\"image\":";
+  append_json(json, hit.image_uri);
+  number(",\"width\":", hit.width);
+  number(",\"height\":", hit.height);
   // Spliced in as they are: reading and writing them again would round numeric columns.
-  text.pop_back();
-  text += ",\"fields\":";
-  text += hit.fields.empty() ? "{}" : hit.fields;
-  text += '}';
-  return text;
+  json += ",\"fields\":";
+  json += hit.fields.empty() ? "{}" : hit.fields;
+  json += '}';
 }
 
-std::string to_json(const SearchResult& result, const Query& query) {
+std::string json_head(const SearchResult& result, const Query& query) {
   Json echo = Json::object();
   if (!query.text.empty()) echo["text"] = query.text;
   if (!query.not_text.empty()) echo["not"] = query.not_text;
@@ -58,15 +52,18 @@ std::string to_json(const SearchResult& result, const Query& query) {
   head["took_ms"] = {{"encode", tenths(result.encode_ms)},
                      {"search", tenths(result.search_ms)},
                      {"total", tenths(result.total_ms)}};
-  std::string text = dump(head);
+  std::string text = head.dump(-1, ' ', false, Json::error_handler_t::replace);
   text.pop_back();
-  text += ",\"hits\":[";
+  return text + ",\"hits\":[";
+}
+
+std::string to_json(const SearchResult& result, const Query& query) {
+  std::string text = json_head(result, query);
   for (std::size_t i = 0; i < result.hits.size(); ++i) {
     if (i > 0) text += ',';
-    text += to_json(result.hits[i]);
+    append_json(text, result.hits[i]);
   }
-  text += "]}";
-  return text;
+  return text + "]}";
 }
 
 }  // namespace pgmmr

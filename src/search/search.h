@@ -84,7 +84,10 @@ SearchResult search(Connection& connection, const Collection& collection, const 
 // shows it. Numbers that come from floating point have six significant digits.
 std::string to_json(const SearchResult& result, const Query& query);
 
+// Its beginning, up to the [ of the hits.
+std::string json_head(const SearchResult& result, const Query& query);
+
 // One of its hits, on one line.
-std::string to_json(const RankedRow& hit);
+void append_json(std::string& json, const RankedRow& hit);
 
 }  // namespace pgmmr

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "search/hit_caption.h"
 #include "search/hit_picture.h"
 #include "store/ledger.h"
 #include "support/colour_encoder.h"
@@ -285,7 +286,7 @@ TEST(SearchJson, HasTheContractsKeysInOrder) {
             R"("fields":{"name_en":"red apple"}}]})");
   result.hits[0].similarity.reset();
   result.hits[0].vector_rank.reset();
-  EXPECT_THAT(to_json(result.hits[0]), HasSubstr("\"similarity\":null,\"vector_rank\":null,"));
+  EXPECT_THAT(to_json(result, query), HasSubstr("\"similarity\":null,\"vector_rank\":null,"));
 }
 
 }  // namespace
