@@ -75,11 +75,31 @@ RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
   op text := (SELECT format('OPERATOR(%I.<#>)', n.nspname) FROM pg_catalog.pg_extension e
               JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector');
-  fields text := (SELECT string_agg(format('t.%I', c->>'name'), ', ' ORDER BY n)
-                  FROM jsonb_array_elements(columns) WITH ORDINALITY AS u (c, n));
+  names text := (SELECT string_agg(format('t.%I', c->>'name'), ', ' ORDER BY n)
+                 FROM jsonb_array_elements(columns) WITH ORDINALITY AS u (c, n));
+  fields text := CASE WHEN names IS NULL THEN $sql$'{}'::json$sql$
+                      ELSE format('row_to_json((SELECT f FROM (SELECT %s) AS f))', names) END;
   filter text := E'($4 IS NULL OR t.key <> $4)' || coalesce(E' AND (' || condition || E'\n)', '');
   statement text := 'WITH ';
 BEGIN
+  -- One ranking needs no fusion, and its statement is planned in half the time. An index finds the
+  -- rows in order; without one the nearest are found first, so that only theirs are read whole.
+  IF by_vector AND NOT by_keyword THEN
+    RETURN format(CASE WHEN exact THEN $sql$
+SELECT t.key, -v.distance AS score, -v.distance AS similarity,
+  row_number() OVER (ORDER BY v.distance, v.key)::int AS vector_rank, NULL::int AS keyword_rank,
+  t.image_uri, t.width, t.height, %4$s AS fields, 0 AS vector_found
+FROM (SELECT t.key, (t.embedding %1$s $1) + 0 AS distance FROM %2$s AS t WHERE %3$s
+      ORDER BY distance, t.key LIMIT $5) AS v JOIN %2$s AS t ON t.key = v.key
+ORDER BY v.distance, v.key$sql$
+    ELSE $sql$
+SELECT v.key, -v.distance AS score, -v.distance AS similarity,
+  row_number() OVER (ORDER BY v.distance, v.key)::int AS vector_rank, NULL::int AS keyword_rank,
+  v.image_uri, v.width, v.height, v.fields, (count(*) OVER ())::int AS vector_found
+FROM (SELECT t.key, t.embedding %1$s $1 AS distance, t.image_uri, t.width, t.height, %4$s AS fields
+      FROM %2$s AS t WHERE %3$s ORDER BY t.embedding %1$s $1 LIMIT $5) AS v
+ORDER BY v.distance, v.key$sql$ END, op, relation, filter, fields);
+  END IF;
   IF by_vector THEN
     statement := statement || format($sql$
 vector_arm AS MATERIALIZED (
@@ -119,28 +139,21 @@ ranked AS (
     v.rank AS vector_rank, k.rank AS keyword_rank
   FROM vector_ranked AS v FULL JOIN keyword_ranked AS k USING (key)
   ORDER BY score DESC, key LIMIT $5)$sql$
-    WHEN by_vector THEN $sql$,
-ranked AS (
-  SELECT key, NULL::float8 AS score, rank AS vector_rank, NULL::bigint AS keyword_rank
-  FROM vector_ranked ORDER BY rank LIMIT $5)$sql$
     ELSE $sql$,
 ranked AS (
   SELECT key, score::float8 AS score, NULL::bigint AS vector_rank, rank AS keyword_rank
   FROM keyword_ranked ORDER BY rank LIMIT $5)$sql$ END;
   RETURN statement || format($sql$
-SELECT r.key, %1$s AS score, %2$s AS similarity, r.vector_rank::int AS vector_rank,
-  r.keyword_rank::int AS keyword_rank, t.image_uri, t.width, t.height, %3$s AS fields,
-  %4$s AS vector_found
-FROM ranked AS r JOIN %5$s AS t ON t.key = r.key
-ORDER BY %6$s$sql$,
-    CASE WHEN by_vector AND NOT by_keyword THEN format('-(t.embedding %s $1)', op) ELSE 'r.score' END,
+SELECT r.key, r.score, %1$s AS similarity, r.vector_rank::int AS vector_rank,
+  r.keyword_rank::int AS keyword_rank, t.image_uri, t.width, t.height, %2$s AS fields,
+  %3$s AS vector_found
+FROM ranked AS r JOIN %4$s AS t ON t.key = r.key
+ORDER BY %5$s$sql$,
     CASE WHEN with_similarity THEN format('-(t.embedding %s $1)', op) ELSE 'NULL::float8' END,
-    CASE WHEN fields IS NULL THEN $sql$'{}'::json$sql$
-         ELSE format('row_to_json((SELECT f FROM (SELECT %s) AS f))', fields) END,
+    fields,
     CASE WHEN by_vector THEN '(SELECT count(*) FROM vector_arm)::int' ELSE '0' END,
     relation,
-    CASE WHEN by_vector AND by_keyword THEN 'r.score DESC, r.key'
-         WHEN by_vector THEN 'r.vector_rank' ELSE 'r.keyword_rank' END);
+    CASE WHEN by_vector THEN 'r.score DESC, r.key' ELSE 'r.keyword_rank' END);
 END $$;
 
 CREATE OR REPLACE FUNCTION pgmmr.plan_search(
