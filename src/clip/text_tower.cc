@@ -14,8 +14,8 @@ namespace {
 constexpr int kRows = 384;
 constexpr std::size_t kTexts = 32;
 
-// oneDNN prepares code for each number of rows it meets. Rounding up keeps these few where texts of
-// all lengths come in, at the price of some idle rows.
+// Where code is prepared for each number of rows, rounding up keeps these few while texts of all
+// lengths come in, at the price of some idle rows.
 int rounded(int rows) {
   const int step = rows <= 16 ? 1 : rows <= 64 ? 4 : 16;
   return (rows + step - 1) / step * step;
@@ -35,6 +35,7 @@ TextTower::TextTower(std::shared_ptr<const Checkpoint> checkpoint, TowerParts pa
       transformer_(parts, "text_model", config_, true),
       final_norm_(parts.layer_norm("text_model.final_layer_norm", config_.layer_norm_eps)),
       projection_(parts.linear_at_an_end("text_projection")),
+      rounds_(parts.prepares_code()),
       pack_(parts.take_pack()) {}
 
 int TextTower::pooled_position(std::span<const std::int32_t> ids, std::int32_t end_token) {
@@ -98,7 +99,7 @@ Matrix TextTower::forward(std::span<const std::vector<std::int32_t>> texts) cons
       rows += count;
     }
     const std::size_t batch = sequences.size();
-    Matrix x(rounded(rows), config_.hidden_size);
+    Matrix x(rounds_ ? rounded(rows) : rows, config_.hidden_size);
     for (std::size_t i = 0; i < batch; ++i) {
       const auto count = static_cast<std::size_t>(sequences[i].count);
       embed(std::span(texts[begin + i]).first(count), sequences[i].first, x);

@@ -60,6 +60,7 @@ class TextTower {
   Transformer transformer_;
   LayerNorm final_norm_;
   Linear projection_;
+  bool rounds_;      // numbers of rows
   WeightPack pack_;  // what the layers point into
 };
 

@@ -22,6 +22,7 @@ Linear TowerParts::layer(const std::vector<std::string>& names, Epilogue epilogu
   shape.in = static_cast<int>(checkpoint_.tensor(names.front() + ".weight").shape[1]);
   shape.epilogue = epilogue;
   shape.precision = precision;
+  prepares_code_ = prepares_code_ || pgmmr::prepares_code(precision);
   shape.many_rows = names.front().starts_with("vision_model.");
   for (const std::string& name : names) {
     shape.out += static_cast<int>(checkpoint_.tensor(name + ".weight").shape[0]);
@@ -44,6 +45,7 @@ Linear TowerParts::linear_at_an_end(const std::string& name) {
   shape.out = static_cast<int>(tensor.shape[0]);
   shape.in = static_cast<int>(static_cast<std::int64_t>(tensor.count()) / tensor.shape[0]);
   shape.bias = false;
+  shape.many_rows = name.starts_with("vision_model.");
   shape.precision = precision_ != Precision::kInt8 ? precision_
                     : cpu().bf16                   ? Precision::kBf16
                                                    : Precision::kF32;

@@ -25,6 +25,9 @@ class TowerParts {
   // Whoever takes the layers takes this, too: they point into it, and not into the checkpoint.
   WeightPack take_pack() { return std::move(pack_); }
 
+  // Whether any of the layers so far prepares code for each number of few rows.
+  bool prepares_code() const { return prepares_code_; }
+
   const ClipConfig& config() const { return checkpoint_.config(); }
 
   // NAME.weight and NAME.bias of a layer; several names are put one under the other as one layer.
@@ -47,6 +50,7 @@ class TowerParts {
   const Checkpoint& checkpoint_;
   Precision precision_;
   WeightPack pack_;
+  bool prepares_code_ = false;
 };
 
 }  // namespace pgmmr

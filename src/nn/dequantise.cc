@@ -3,36 +3,13 @@
 #include <cmath>
 #include <vector>
 
-#include "nn/vector.h"
+#include "nn/vector_gelu.h"
 
 namespace pgmmr {
 namespace {
 
 using vector::Floats;
 using vector::kLanes;
-
-PGMMR_INLINE void quick_gelu(Floats& x) {
-  // sigmoid(z) is 1 / (1 + e^-z), of -|z| so that nothing overflows.
-  const Floats z = x * 1.702f;
-  Floats e = z < 0.0f ? z : -z;
-  vector::exponential(e);
-  const Floats above = 1.0f / (1.0f + e);
-  x *= z < 0.0f ? e * above : above;
-}
-
-// erf by Abramowitz and Stegun 7.1.26, of |x| / sqrt(2).
-PGMMR_INLINE void gelu(Floats& x) {
-  const Floats z = (x < 0.0f ? -x : x) * 0.70710678f;
-  const Floats t = 1.0f / (z * 0.3275911f + 1.0f);
-  Floats p = t * 1.061405429f - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  Floats e = -(z * z);
-  vector::exponential(e);
-  const Floats tail = p * t * e * 0.5f;  // (1 - |erf|) / 2
-  x *= x < 0.0f ? tail : 1.0f - tail;
-}
 
 PGMMR_INLINE void finish(const Int8Sums& from, int at, Epilogue epilogue, Floats& value) {
   Floats scales;
@@ -44,8 +21,8 @@ PGMMR_INLINE void finish(const Int8Sums& from, int at, Epilogue epilogue, Floats
     vector::load(from.bias + at, bias);
     value += bias;
   }
-  if (epilogue == Epilogue::kQuickGelu) quick_gelu(value);
-  if (epilogue == Epilogue::kGelu) gelu(value);
+  if (epilogue == Epilogue::kQuickGelu) vector::quick_gelu(value);
+  if (epilogue == Epilogue::kGelu) vector::gelu(value);
 }
 
 PGMMR_CLONES void finish_floats(const Int8Sums& from, Epilogue epilogue, float* to) {

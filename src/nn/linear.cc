@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "nn/cpu.h"
 #include "nn/dequantise.h"
+#include "nn/few_rows_product.h"
 #include "nn/onednn_product.h"
 #include "nn/parallel.h"
 #include "nn/tile_product.h"
@@ -55,8 +56,7 @@ std::vector<std::int8_t> quantised(const Linear::Shape& shape, const std::vector
 }
 
 // Cores that share a product share its outputs, so that each reads its own weights: one picture
-// with two cores takes 50 ms for 92 (ViT-B/32, float32). oneDNN's blocks are 64 outputs wide. On
-// the few rows of a short text a slice takes it a third longer than its share of the whole.
+// with two cores takes 50 ms for 92 (ViT-B/32, float32). oneDNN's blocks are 64 outputs wide.
 int slices_of(const Linear::Shape& shape) {
   const int slices = shape.out >= 1024 ? 4 : shape.out >= 512 ? 2 : 1;
   return shape.many_rows && shape.out % (64 * slices) == 0 ? slices : 1;
@@ -69,6 +69,10 @@ constexpr int kInt8Rows = 128;
 
 Number between_layers(Precision precision) {
   return precision != Precision::kF32 && cpu().bf16 ? Number::kBf16 : Number::kF32;
+}
+
+bool prepares_code(Precision precision) {
+  return panel::kernel_for(number_of(precision), false) == panel::Kernel::kNone;
 }
 
 struct Linear::State {
@@ -112,7 +116,7 @@ void Linear::State::load(WeightPack& pack, const std::function<Weights()>& read)
     scales =
         pack.floats(out, [&](std::span<float> to) { find_scales(shape, weights().weights, to); });
   }
-  kernel = panel::kernel_for(number);
+  kernel = panel::kernel_for(number, shape.many_rows);
   layer = {shape.in, shape.out, number, shape.epilogue};
   if (kernel == panel::Kernel::kTiles) {
     packed = pack.part(tiles::packed_bytes(layer), [&](std::span<std::byte> to) {
@@ -123,6 +127,12 @@ void Linear::State::load(WeightPack& pack, const std::function<Weights()>& read)
   if (kernel == panel::Kernel::kVnni) {
     packed = pack.part(vnni::packed_bytes(layer), [&](std::span<std::byte> to) {
       vnni::pack(layer, weights().weights.data(), scales.data(), to.data());
+    });
+    return;
+  }
+  if (kernel == panel::Kernel::kFewRows) {
+    packed = pack.part(few_rows::packed_bytes(layer), [&](std::span<std::byte> to) {
+      few_rows::pack(layer, weights().weights.data(), to.data());
     });
     return;
   }
@@ -194,8 +204,9 @@ void Linear::run(const Activations& x, const Result& y) const {
       call.floats = floats;
       call.result_stride = static_cast<std::ptrdiff_t>(sizeof(float)) * out();
     }
-    return state.kernel == panel::Kernel::kTiles ? tiles::multiply(state.layer, call)
-                                                 : vnni::multiply(state.layer, call);
+    if (state.kernel == panel::Kernel::kTiles) return tiles::multiply(state.layer, call);
+    if (state.kernel == panel::Kernel::kVnni) return vnni::multiply(state.layer, call);
+    return few_rows::multiply(state.layer, call);
   }
   const auto offset = [&](int row) { return static_cast<std::ptrdiff_t>(row) * out(); };
   if (input() != Number::kInt8) {

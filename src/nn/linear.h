@@ -1,12 +1,12 @@
 // y = activation(x W^T + b): the layers that nearly all time goes to, in each precision.
 //
-// float32 is oneDNN's matmul. bf16 is oneDNN's too on AVX-512, and our own kernel on AMX's tiles;
-// int8 is our own kernel on either. In bf16, W and x are rounded to it and sums are float32. In
-// int8, each output of W has a scale (its largest weight becomes 127) and so has each row of x, and
-// sums are exact integers; bias, activation and addition are float32 in all of them. A call runs on
-// the calling thread, with helpers where it has them (nn/parallel.h). Proven against plain::linear
-// on random shapes, odd ones included, at every instruction set that this machine can be limited
-// to.
+// float32 is oneDNN's matmul, and of few rows our own kernel. bf16 is oneDNN's too on AVX-512, and
+// our own kernel on AMX's tiles; int8 is our own kernel on either. In bf16, W and x are rounded to
+// it and sums are float32. In int8, each output of W has a scale (its largest weight becomes 127)
+// and so has each row of x, and sums are exact integers; bias, activation and addition are float32
+// in all of them. A call runs on the calling thread, with helpers where it has them
+// (nn/parallel.h). Proven against plain::linear on random shapes, odd ones included, at every
+// instruction set that this machine can be limited to.
 #pragma once
 
 #include <functional>
@@ -25,6 +25,10 @@ namespace pgmmr {
 // The form that activations have between layers of a precision: what attention and the activation
 // functions give.
 Number between_layers(Precision precision);
+
+// Whether each new number of few rows makes a layer prepare code, for about a millisecond: oneDNN
+// does, our own kernels don't.
+bool prepares_code(Precision precision);
 
 class Linear {
  public:
@@ -59,8 +63,6 @@ class Linear {
   //            form between_layers, which nothing is added to
   //   throws   Error{kInternal} where shapes or forms do not fit
   //   threads  safe to call at once
-  //   speed    the first call with a new number of rows may prepare code for it, about a
-  //   millisecond
   void forward(const Activations& x, Matrix& y) const;
   void forward(const Activations& x, Activations& y) const;
 

@@ -9,8 +9,8 @@
 
 namespace pgmmr::panel {
 
-Kernel kernel_for(Number number) {
-  if (number == Number::kF32) return Kernel::kNone;
+Kernel kernel_for(Number number, bool many_rows) {
+  if (number == Number::kF32) return many_rows ? Kernel::kNone : Kernel::kFewRows;
   if (cpu().amx) return Kernel::kTiles;
   const bool vnni = number == Number::kInt8 && cpu().avx512 && cpu().vnni;
   return vnni ? Kernel::kVnni : Kernel::kNone;

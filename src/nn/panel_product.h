@@ -1,6 +1,6 @@
 // What the kernels of our own have in common (tile_product.h, vnni_product.h): they multiply rows
-// by panels of 32 outputs, and each block of sums gets scales, bias, activation and rounding while
-// it is in the first-level cache.
+// of bf16 or int8 by panels of 32 outputs, and each block of sums gets scales, bias, activation and
+// rounding while it is in the first-level cache.
 #pragma once
 
 #include <cstddef>
@@ -13,13 +13,14 @@ namespace pgmmr::panel {
 
 constexpr int kOutputs = 32;
 
-// Which of them multiplies rows of that form on this CPU. Where none does, oneDNN does.
-enum class Kernel { kNone, kTiles, kVnni };
-Kernel kernel_for(Number number);
+// Which of them multiplies rows of that form on this CPU; where none does, oneDNN does. Few rows of
+// float32 are few_rows_product.h's, with panels and an epilogue of its own.
+enum class Kernel { kNone, kTiles, kVnni, kFewRows };
+Kernel kernel_for(Number number, bool many_rows = true);
 
 struct Layer {
   int in = 0, out = 0;
-  Number number = Number::kBf16;  // kBf16 or kInt8
+  Number number = Number::kBf16;
   Epilogue epilogue = Epilogue::kStore;
 };
 

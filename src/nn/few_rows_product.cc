@@ -1,0 +1,242 @@
+#include "nn/few_rows_product.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "nn/cpu.h"
+#include "nn/parallel.h"
+#include "nn/vector_gelu.h"
+
+// The one function that needs more registers than AVX2 has.
+#if defined(__x86_64__)
+#define PGMMR_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#else
+#define PGMMR_WIDE
+#endif
+
+namespace pgmmr::few_rows {
+namespace {
+
+using vector::Floats;
+using vector::kLanes;
+
+constexpr int kAhead = 16;  // inputs whose weights are fetched before they are needed
+constexpr int kNarrowRows = 6, kWideRows = 12, kWidePanels = 2;
+// Bytes of rows that pass all panels before the next rows do: they stay in the second-level cache.
+constexpr int kGroupBytes = 512 * 1024;
+// Rows this far apart, or a multiple, share a set or two of the first-level cache, which twelve of
+// them do not fit into: such rows are copied to where they do not.
+constexpr std::ptrdiff_t kCrowded = 2048;
+// Products that a helper must find to do: some microseconds' worth.
+constexpr std::int64_t kWorthAHelper = 500'000;
+
+typedef float Eight __attribute__((vector_size(32), may_alias));
+
+int panel_count(const Layer& layer) { return (layer.out + kLanes - 1) / kLanes; }
+
+// Some of the rows, times some of the panels.
+struct Part {
+  const Layer* layer;
+  const Call* call;
+  const float* x;         // the first of the rows
+  std::ptrdiff_t stride;  // floats from a row to the next
+  int row, rows;          // of the result
+  int first_panel, end_panel;
+};
+
+PGMMR_INLINE void activate(Epilogue epilogue, Floats& value) {
+  if (epilogue == Epilogue::kQuickGelu) vector::quick_gelu(value);
+  if (epilogue == Epilogue::kGelu) vector::gelu(value);
+}
+
+// sums[rows, stride] of one panel to results. A function of its own: its constants would take the
+// registers that the sums are in.
+PGMMR_CLONES void finish(const Part& part, int row, int rows, int panel, const float* sums,
+                         int stride) {
+  const Layer& layer = *part.layer;
+  const int column = panel * kLanes, columns = std::min(kLanes, layer.out - column);
+  const bool adds = layer.epilogue == Epilogue::kAdd;
+  Floats bias = {}, value, before;
+  if (part.call->bias != nullptr) {
+    std::memcpy(&bias, part.call->bias + column, static_cast<std::size_t>(columns) * sizeof(float));
+  }
+  float* to = part.call->floats + std::ptrdiff_t{part.row + row} * layer.out + column;
+  for (int i = 0; i < rows; ++i, sums += stride, to += layer.out) {
+    vector::load(sums, value);
+    value += bias;
+    activate(layer.epilogue, value);
+    if (columns == kLanes) {
+      if (adds) {
+        vector::load(to, before);
+        value += before;
+      }
+      vector::store(value, to);
+    } else {
+      for (int lane = 0; lane < columns; ++lane) {
+        to[lane] = adds ? to[lane] + value[lane] : value[lane];
+      }
+    }
+  }
+}
+
+// Weights that are fetched meanwhile, a line at each input: of the next panels, by as many blocks.
+struct Ahead {
+  const float* at;
+  std::ptrdiff_t step;
+};
+
+// kRows rows from `row` of the part on, times kPanels panels, in vectors that fit one register
+// each: GCC keeps larger ones in memory.
+template <typename Vector, int kRows, int kPanels>
+PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahead) {
+  constexpr int kOwnLanes = static_cast<int>(sizeof(Vector) / sizeof(float));
+  constexpr int kInPanel = kLanes / kOwnLanes, kVectors = kInPanel * kPanels;
+  const int in = part.layer->in;
+  const std::ptrdiff_t next_panel = std::ptrdiff_t{in} * kLanes;
+  const float* weights =
+      reinterpret_cast<const float*>(part.call->packed) + std::ptrdiff_t{panel} * next_panel;
+  // Rows are reached from every fourth: x86 adds one, two or four strides for nothing.
+  constexpr int kFours = (kRows + 3) / 4;
+  const std::ptrdiff_t stride = part.stride, thrice = 3 * stride;
+  const float* at[kFours];
+  for (int i = 0; i < kFours; ++i) at[i] = part.x + (row + 4 * i) * stride;
+  Vector sums[kRows][kVectors] = {};
+  for (int k = 0; k < in; ++k) {
+    Vector columns[kVectors];
+    PGMMR_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      columns[v] = *reinterpret_cast<const Vector*>(weights + v / kInPanel * next_panel +
+                                                    v % kInPanel * kOwnLanes);
+    }
+    PGMMR_UNROLL
+    for (int p = 0; p < kPanels; ++p) {
+      __builtin_prefetch(weights + p * next_panel + kAhead * kLanes);
+    }
+    __builtin_prefetch(ahead.at, 0, 2);
+    ahead.at += ahead.step;
+    weights += kLanes;
+    PGMMR_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      const float value = at[i / 4][i % 4 == 3 ? thrice : (i % 4) * stride];
+      PGMMR_UNROLL
+      for (int v = 0; v < kVectors; ++v) sums[i][v] += value * columns[v];
+    }
+    PGMMR_UNROLL
+    for (int i = 0; i < kFours; ++i) ++at[i];
+  }
+  alignas(sizeof(Floats)) float stored[kRows][kPanels * kLanes];
+  PGMMR_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    PGMMR_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      *reinterpret_cast<Vector*>(stored[i] + v * kOwnLanes) = sums[i][v];
+    }
+  }
+  for (int p = 0; p < kPanels; ++p) {
+    finish(part, row, kRows, panel + p, stored[0] + p * kLanes, kPanels * kLanes);
+  }
+}
+
+template <typename Vector, int kRows, int kPanels>
+PGMMR_INLINE void multiply_rows(const Part& part, int row, int rows, int panel, Ahead ahead) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows)
+      return multiply_rows<Vector, kRows - 1, kPanels>(part, row, rows, panel, ahead);
+  }
+  multiply_block<Vector, kRows, kPanels>(part, row, panel, ahead);
+}
+
+// As even as can be: a block of few rows waits for its own sums.
+template <typename Vector, int kMostRows, int kPanels>
+PGMMR_INLINE void multiply_panels(const Part& part) {
+  const int blocks = (part.rows + kMostRows - 1) / kMostRows;
+  const auto begin = [&](int block) { return part.rows * block / blocks; };
+  const auto* const packed = reinterpret_cast<const float*>(part.call->packed);
+  const std::ptrdiff_t panel_size = std::ptrdiff_t{part.layer->in} * kLanes;
+  int panel = part.first_panel;
+  for (; panel + kPanels <= part.end_panel; panel += kPanels) {
+    for (int block = 0; block < blocks; ++block) {
+      const bool fetches = block < kPanels && panel + kPanels + block < part.end_panel;
+      const Ahead ahead = {packed + (panel + (fetches ? kPanels + block : 0)) * panel_size,
+                           fetches ? kLanes : 0};
+      multiply_rows<Vector, kMostRows, kPanels>(part, begin(block), begin(block + 1) - begin(block),
+                                                panel, ahead);
+    }
+  }
+  for (; panel < part.end_panel; ++panel) {
+    for (int block = 0; block < blocks; ++block) {
+      multiply_rows<Vector, kMostRows, 1>(part, begin(block), begin(block + 1) - begin(block),
+                                          panel, {packed + panel * panel_size, 0});
+    }
+  }
+}
+
+PGMMR_CLONES void multiply_narrow(const Part& part) {
+  multiply_panels<Eight, kNarrowRows, 1>(part);
+}
+PGMMR_WIDE void multiply_wide(const Part& part) {
+  multiply_panels<Floats, kWideRows, kWidePanels>(part);
+}
+
+void multiply_all(const Layer& layer, const Call& call, int first_panel, int end_panel) {
+  const Activations& x = *call.x;
+  const std::ptrdiff_t stride = x.stride() / static_cast<std::ptrdiff_t>(sizeof(float));
+  const int group =
+      std::max(kWideRows, kGroupBytes / static_cast<int>(x.stride()) / kWideRows * kWideRows);
+  thread_local std::vector<float> apart;
+  for (int row = 0; row < x.rows(); row += group) {
+    Part part{.layer = &layer,
+              .call = &call,
+              .x = x.row<float>(row),
+              .stride = stride,
+              .row = row,
+              .rows = std::min(group, x.rows() - row),
+              .first_panel = first_panel,
+              .end_panel = end_panel};
+    if (x.stride() % kCrowded == 0 && part.rows > 1) {
+      part.stride += kLanes;
+      const std::size_t size = static_cast<std::size_t>(part.stride * part.rows);
+      if (apart.size() < size) apart.resize(size);
+      for (int i = 0; i < part.rows; ++i) {
+        std::copy_n(x.row<float>(row + i), layer.in, apart.data() + i * part.stride);
+      }
+      part.x = apart.data();
+    }
+    cpu().avx512 ? multiply_wide(part) : multiply_narrow(part);
+  }
+}
+
+}  // namespace
+
+std::size_t packed_bytes(const Layer& layer) {
+  return static_cast<std::size_t>(panel_count(layer)) * static_cast<std::size_t>(layer.in) *
+         sizeof(Floats);
+}
+
+// Order: panels, inputs, outputs.
+void pack(const Layer& layer, const float* weights, std::byte* to) {
+  for (int panel = 0; panel < panel_count(layer); ++panel) {
+    for (int k = 0; k < layer.in; ++k, to += sizeof(Floats)) {
+      for (int i = 0; i < std::min(kLanes, layer.out - panel * kLanes); ++i) {
+        const std::ptrdiff_t output = panel * kLanes + i;
+        std::memcpy(to + static_cast<std::size_t>(i) * sizeof(float),
+                    weights + output * layer.in + k, sizeof(float));
+      }
+    }
+  }
+}
+
+void multiply(const Layer& layer, const Call& call) {
+  if (call.x->rows() == 0) return;
+  // Four rows take as long as one: the weights must be read.
+  const std::int64_t products =
+      std::int64_t{layer.in} * kLanes * kWidePanels * std::max(call.x->rows(), 4);
+  const int pairs = (panel_count(layer) + kWidePanels - 1) / kWidePanels;
+  const auto grain = static_cast<int>(std::min<std::int64_t>(pairs, kWorthAHelper / products + 1));
+  for_each_range(pairs, grain, [&](int begin, int end) {
+    multiply_all(layer, call, begin * kWidePanels, std::min(end * kWidePanels, panel_count(layer)));
+  });
+}
+
+}  // namespace pgmmr::few_rows
