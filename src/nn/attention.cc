@@ -14,78 +14,90 @@
 namespace pgmmr {
 namespace {
 
+using vector::Eight;
 using vector::Floats;
-using vector::Ints;
 using vector::kLanes;
 
 // A tile's scores stay in the second-level cache up to 577 keys (ViT-L/14 at 336 pixels).
 constexpr int kTile = 48;
-// Rows a kernel keeps in registers: six accumulators fit AVX2's sixteen registers beside the rest.
-constexpr int kBlock = 6;
+// Rows whose sums of 16 columns stay in registers: of AVX-512's thirty-two, of AVX2's sixteen.
+constexpr int kWideRows = 12, kNarrowRows = 6;
 
-// c[R, 16] = a[R, depth] * b[depth, 16]
-template <int R>
+// c[kRows, 16] = a[kRows, depth] * b[depth, 16]
+template <typename Vector, int kRows>
 PGMMR_INLINE void multiply_block(const float* a, std::ptrdiff_t a_stride, const float* b,
                                  std::ptrdiff_t b_stride, int depth, float* c,
                                  std::ptrdiff_t c_stride) {
-  Floats sums[R] = {};
-  for (int k = 0; k < depth; ++k) {
-    Floats column;
-    vector::load(b + k * b_stride, column);
+  constexpr int kOwnLanes = vector::lanes_of<Vector>(), kVectors = kLanes / kOwnLanes;
+  // Rows are reached from every fourth: x86 adds one, two or four strides for nothing.
+  constexpr int kFours = (kRows + 3) / 4;
+  const std::ptrdiff_t thrice = 3 * a_stride;
+  const float* at[kFours];
+  for (int r = 0; r < kFours; ++r) at[r] = a + 4 * r * a_stride;
+  Vector sums[kRows][kVectors] = {};
+  for (int k = 0; k < depth; ++k, b += b_stride) {
+    Vector columns[kVectors];
     PGMMR_UNROLL
-    for (int r = 0; r < R; ++r) sums[r] += a[r * a_stride + k] * column;
+    for (int v = 0; v < kVectors; ++v) vector::load(b + v * kOwnLanes, columns[v]);
+    PGMMR_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const float value = at[r / 4][r % 4 == 3 ? thrice : (r % 4) * a_stride];
+      PGMMR_UNROLL
+      for (int v = 0; v < kVectors; ++v) sums[r][v] += value * columns[v];
+    }
+    PGMMR_UNROLL
+    for (int r = 0; r < kFours; ++r) ++at[r];
   }
   PGMMR_UNROLL
-  for (int r = 0; r < R; ++r) vector::store(sums[r], c + r * c_stride);
+  for (int r = 0; r < kRows; ++r) {
+    PGMMR_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      vector::store(sums[r][v], c + r * c_stride + v * kOwnLanes);
+    }
+  }
+}
+
+template <typename Vector, int kRows>
+PGMMR_INLINE void multiply_rows(const float* a, std::ptrdiff_t a_stride, const float* b,
+                                std::ptrdiff_t b_stride, int rows, int depth, float* c,
+                                std::ptrdiff_t c_stride) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) {
+      return multiply_rows<Vector, kRows - 1>(a, a_stride, b, b_stride, rows, depth, c, c_stride);
+    }
+  }
+  multiply_block<Vector, kRows>(a, a_stride, b, b_stride, depth, c, c_stride);
 }
 
 // c[rows, columns] = a[rows, depth] * b[depth, columns]; columns is a multiple of the lanes.
+template <typename Vector, int kMostRows>
 PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float* b,
                            std::ptrdiff_t b_stride, int rows, int depth, int columns, float* c,
                            std::ptrdiff_t c_stride) {
   for (int j = 0; j < columns; j += kLanes) {
-    int i = 0;
-    for (; i + kBlock <= rows; i += kBlock) {
-      multiply_block<kBlock>(a + i * a_stride, a_stride, b + j, b_stride, depth,
-                             c + i * c_stride + j, c_stride);
-    }
-    const float* rest = a + i * a_stride;
-    float* to = c + i * c_stride + j;
-    switch (rows - i) {
-      case 5:
-        multiply_block<5>(rest, a_stride, b + j, b_stride, depth, to, c_stride);
-        break;
-      case 4:
-        multiply_block<4>(rest, a_stride, b + j, b_stride, depth, to, c_stride);
-        break;
-      case 3:
-        multiply_block<3>(rest, a_stride, b + j, b_stride, depth, to, c_stride);
-        break;
-      case 2:
-        multiply_block<2>(rest, a_stride, b + j, b_stride, depth, to, c_stride);
-        break;
-      case 1:
-        multiply_block<1>(rest, a_stride, b + j, b_stride, depth, to, c_stride);
-        break;
-      default:
-        break;
+    for (int i = 0; i < rows; i += kMostRows) {
+      multiply_rows<Vector, kMostRows>(a + i * a_stride, a_stride, b + j, b_stride,
+                                       std::min(kMostRows, rows - i), depth, c + i * c_stride + j,
+                                       c_stride);
     }
   }
 }
 
 // Softmax over the first seen of row's padded values times scale; the rest becomes zero.
+template <typename Vector>
 PGMMR_INLINE void softmax(float* row, int seen, int padded, float scale) {
+  constexpr int kOwnLanes = vector::lanes_of<Vector>();
   for (int j = seen; j < padded; ++j) row[j] = -INFINITY;
-  Floats tops, value;
+  Vector tops, value;
   vector::load(row, tops);
-  for (int j = kLanes; j < padded; j += kLanes) {
+  for (int j = kOwnLanes; j < padded; j += kOwnLanes) {
     vector::load(row + j, value);
     tops = value > tops ? value : tops;
   }
   float top = tops[0];
-  for (int lane = 1; lane < kLanes; ++lane) top = tops[lane] > top ? tops[lane] : top;
-  Floats sums = {};
-  for (int j = 0; j < padded; j += kLanes) {
+  for (int lane = 1; lane < kOwnLanes; ++lane) top = tops[lane] > top ? tops[lane] : top;
+  Vector sums = {};
+  for (int j = 0; j < padded; j += kOwnLanes) {
     vector::load(row + j, value);
     value = (value - top) * scale;
     vector::exponential(value);
@@ -93,9 +105,9 @@ PGMMR_INLINE void softmax(float* row, int seen, int padded, float scale) {
     sums += value;
   }
   float sum = 0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += sums[lane];
+  for (int lane = 0; lane < kOwnLanes; ++lane) sum += sums[lane];
   const float unit = 1 / sum;
-  for (int j = 0; j < padded; j += kLanes) {
+  for (int j = 0; j < padded; j += kOwnLanes) {
     vector::load(row + j, value);
     value *= unit;
     vector::store(value, row + j);
@@ -114,26 +126,36 @@ struct Head {
   bool causal;
 };
 
-PGMMR_CLONES void attend_head(const Head& head, float* scores, float* result) {
+template <typename Vector, int kMostRows>
+PGMMR_INLINE void attend_head_in(const Head& head, float* scores, float* result) {
   const float scale = 1 / std::sqrt(static_cast<float>(head.head_dim));
   for (int first = 0; first < head.query_count; first += kTile) {
     const int rows = std::min(kTile, head.query_count - first);
     // With a causal mask the tile's last row sees the most keys.
     const int seen_by_tile = head.causal ? first + rows : head.key_count;
     const int columns = vector::round_up(seen_by_tile);
-    multiply(head.queries + first * head.query_stride, head.query_stride, head.keys,
-             head.padded_keys, rows, head.head_dim, columns, scores, head.padded_keys);
+    multiply<Vector, kMostRows>(head.queries + first * head.query_stride, head.query_stride,
+                                head.keys, head.padded_keys, rows, head.head_dim, columns, scores,
+                                head.padded_keys);
     for (int i = 0; i < rows; ++i) {
       const int seen = head.causal ? first + i + 1 : head.key_count;
-      softmax(scores + static_cast<std::ptrdiff_t>(i) * head.padded_keys, seen, columns, scale);
+      softmax<Vector>(scores + static_cast<std::ptrdiff_t>(i) * head.padded_keys, seen, columns,
+                      scale);
     }
-    multiply(scores, head.padded_keys, head.values, head.value_stride, rows, seen_by_tile,
-             head.padded_dim, result, head.padded_dim);
+    multiply<Vector, kMostRows>(scores, head.padded_keys, head.values, head.value_stride, rows,
+                                seen_by_tile, head.padded_dim, result, head.padded_dim);
     for (int i = 0; i < rows; ++i) {
       std::copy_n(result + static_cast<std::ptrdiff_t>(i) * head.padded_dim, head.head_dim,
                   head.out + (first + i) * head.out_stride);
     }
   }
+}
+
+PGMMR_CLONES void attend_narrow(const Head& head, float* scores, float* result) {
+  attend_head_in<Eight, kNarrowRows>(head, scores, result);
+}
+PGMMR_WIDE void attend_wide(const Head& head, float* scores, float* result) {
+  attend_head_in<Floats, kWideRows>(head, scores, result);
 }
 
 // Packed keys and values, scores and results; a thread keeps them between calls.
@@ -273,6 +295,7 @@ void attend_in_float(const AttentionCall& call, int h) {
     head.out = call.out->row<float>(call.first_query) + column;
     head.query_stride = head.out_stride = width;
   }
+  const auto attend_head = cpu().avx512 ? attend_wide : attend_narrow;
   attend_head(head, scores, scores + size(kTile, padded_keys));
   if (!halves) return;
   for (int i = 0; i < call.query_count; ++i) {

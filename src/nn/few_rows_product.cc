@@ -8,16 +8,10 @@
 #include "nn/parallel.h"
 #include "nn/vector_gelu.h"
 
-// The one function that needs more registers than AVX2 has.
-#if defined(__x86_64__)
-#define PGMMR_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
-#else
-#define PGMMR_WIDE
-#endif
-
 namespace pgmmr::few_rows {
 namespace {
 
+using vector::Eight;
 using vector::Floats;
 using vector::kLanes;
 
@@ -31,8 +25,6 @@ constexpr std::ptrdiff_t kCrowded = 2048;
 // Products that a helper must find to do: some microseconds' worth.
 constexpr std::int64_t kWorthAHelper = 500'000;
 
-typedef float Eight __attribute__((vector_size(32), may_alias));
-
 int panel_count(const Layer& layer) { return (layer.out + kLanes - 1) / kLanes; }
 
 // Some of the rows, times some of the panels.
@@ -45,39 +37,44 @@ struct Part {
   int first_panel, end_panel;
 };
 
-PGMMR_INLINE void activate(Epilogue epilogue, Floats& value) {
-  if (epilogue == Epilogue::kQuickGelu) vector::quick_gelu(value);
-  if (epilogue == Epilogue::kGelu) vector::gelu(value);
-}
-
-// sums[rows, stride] of one panel to results. A function of its own: its constants would take the
-// registers that the sums are in.
-PGMMR_CLONES void finish(const Part& part, int row, int rows, int panel, const float* sums,
-                         int stride) {
+// sums[rows, stride] of one panel to results.
+template <typename Vector>
+PGMMR_INLINE void finish_in(const Part& part, int row, int rows, int panel, const float* sums,
+                            int stride) {
   const Layer& layer = *part.layer;
   const int column = panel * kLanes, columns = std::min(kLanes, layer.out - column);
   const bool adds = layer.epilogue == Epilogue::kAdd;
-  Floats bias = {}, value, before;
-  if (part.call->bias != nullptr) {
-    std::memcpy(&bias, part.call->bias + column, static_cast<std::size_t>(columns) * sizeof(float));
-  }
+  alignas(sizeof(Floats)) float bias[kLanes] = {}, whole[kLanes] = {};
+  if (part.call->bias != nullptr) std::copy_n(part.call->bias + column, columns, bias);
   float* to = part.call->floats + std::ptrdiff_t{part.row + row} * layer.out + column;
   for (int i = 0; i < rows; ++i, sums += stride, to += layer.out) {
-    vector::load(sums, value);
-    value += bias;
-    activate(layer.epilogue, value);
-    if (columns == kLanes) {
+    float* const place = columns == kLanes ? to : whole;
+    if (adds && columns < kLanes) std::copy_n(to, columns, whole);
+    for (int lane = 0; lane < kLanes; lane += vector::lanes_of<Vector>()) {
+      Vector value, other;
+      vector::load(sums + lane, value);
+      vector::load(bias + lane, other);
+      value += other;
+      if (layer.epilogue == Epilogue::kQuickGelu) vector::quick_gelu(value);
+      if (layer.epilogue == Epilogue::kGelu) vector::gelu(value);
       if (adds) {
-        vector::load(to, before);
-        value += before;
+        vector::load(place + lane, other);
+        value += other;
       }
-      vector::store(value, to);
-    } else {
-      for (int lane = 0; lane < columns; ++lane) {
-        to[lane] = adds ? to[lane] + value[lane] : value[lane];
-      }
+      vector::store(value, place + lane);
     }
+    if (columns < kLanes) std::copy_n(whole, columns, to);
   }
+}
+
+// Functions of their own: their constants would take the registers that the sums are in.
+PGMMR_CLONES void finish_narrow(const Part& part, int row, int rows, int panel, const float* sums,
+                                int stride) {
+  finish_in<Eight>(part, row, rows, panel, sums, stride);
+}
+PGMMR_WIDE void finish_wide(const Part& part, int row, int rows, int panel, const float* sums,
+                            int stride) {
+  finish_in<Floats>(part, row, rows, panel, sums, stride);
 }
 
 // Weights that are fetched meanwhile, a line at each input: of the next panels, by as many blocks.
@@ -90,7 +87,7 @@ struct Ahead {
 // each: GCC keeps larger ones in memory.
 template <typename Vector, int kRows, int kPanels>
 PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahead) {
-  constexpr int kOwnLanes = static_cast<int>(sizeof(Vector) / sizeof(float));
+  constexpr int kOwnLanes = vector::lanes_of<Vector>();
   constexpr int kInPanel = kLanes / kOwnLanes, kVectors = kInPanel * kPanels;
   const int in = part.layer->in;
   const std::ptrdiff_t next_panel = std::ptrdiff_t{in} * kLanes;
@@ -106,8 +103,7 @@ PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahe
     Vector columns[kVectors];
     PGMMR_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      columns[v] = *reinterpret_cast<const Vector*>(weights + v / kInPanel * next_panel +
-                                                    v % kInPanel * kOwnLanes);
+      vector::load(weights + v / kInPanel * next_panel + v % kInPanel * kOwnLanes, columns[v]);
     }
     PGMMR_UNROLL
     for (int p = 0; p < kPanels; ++p) {
@@ -130,9 +126,10 @@ PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahe
   for (int i = 0; i < kRows; ++i) {
     PGMMR_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      *reinterpret_cast<Vector*>(stored[i] + v * kOwnLanes) = sums[i][v];
+      vector::store(sums[i][v], stored[i] + v * kOwnLanes);
     }
   }
+  constexpr auto finish = kInPanel == 1 ? finish_wide : finish_narrow;
   for (int p = 0; p < kPanels; ++p) {
     finish(part, row, kRows, panel + p, stored[0] + p * kLanes, kPanels * kLanes);
   }

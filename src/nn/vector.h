@@ -2,7 +2,9 @@
 //
 // The compiler lowers the vector type to what each clone may use: one AVX-512 register, two of
 // AVX2, four of SSE2 or NEON. A function marked PGMMR_CLONES exists once for each and is chosen
-// when the program starts.
+// when the program starts. What GCC lowers to several registers passes through memory, though:
+// where most of the time goes, a function exists twice instead, for Floats on AVX-512 and for Eight
+// else.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,13 @@
 #define PGMMR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define PGMMR_CLONES
+#endif
+
+// For the version with Floats of a function that exists twice; called where cpu().avx512.
+#if defined(__x86_64__)
+#define PGMMR_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#else
+#define PGMMR_WIDE
 #endif
 
 // What a clone is made of must be inlined into it to take its instructions. Vectors are passed by
@@ -34,10 +43,12 @@ namespace pgmmr::vector {
 
 constexpr int kLanes = 16;
 typedef float Floats __attribute__((vector_size(64)));
+typedef float Eight __attribute__((vector_size(32)));
 typedef std::int32_t Ints __attribute__((vector_size(64)));
 typedef std::uint16_t Halves __attribute__((vector_size(32)));
 typedef std::int8_t Bytes __attribute__((vector_size(16)));
 typedef float UnalignedFloats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float UnalignedEight __attribute__((vector_size(32), aligned(4), may_alias));
 typedef std::uint16_t UnalignedHalves __attribute__((vector_size(32), aligned(2), may_alias));
 typedef std::int32_t UnalignedInts __attribute__((vector_size(64), aligned(4), may_alias));
 typedef std::int8_t UnalignedBytes __attribute__((vector_size(16), aligned(1), may_alias));
@@ -47,6 +58,18 @@ PGMMR_INLINE void load(const float* from, Floats& to) {
 }
 PGMMR_INLINE void store(const Floats& from, float* to) {
   *reinterpret_cast<UnalignedFloats*>(to) = from;
+}
+
+PGMMR_INLINE void load(const float* from, Eight& to) {
+  to = *reinterpret_cast<const UnalignedEight*>(from);
+}
+PGMMR_INLINE void store(const Eight& from, float* to) {
+  *reinterpret_cast<UnalignedEight*>(to) = from;
+}
+
+template <typename Vector>
+constexpr int lanes_of() {
+  return static_cast<int>(sizeof(Vector) / sizeof(float));
 }
 
 PGMMR_INLINE void load(const std::int32_t* from, Floats& to) {
@@ -77,22 +100,25 @@ PGMMR_INLINE void store(const Floats& from, std::int8_t* to) {
 // e^x for x <= 0, to 2 units in the last place: Cephes expf, x = n ln 2 + r, a polynomial in r.
 // Below e^-80 it is zero, so that no share of a softmax over less than 1,500 values is denormal:
 // the CPU takes a hundred cycles to multiply such a number.
-PGMMR_INLINE void exponential(Floats& x) {
+template <typename Vector>
+PGMMR_INLINE void exponential(Vector& x) {
+  using Integers = decltype(x < x);
   constexpr float kLowest = -80.0f;
-  const Floats lowest = Floats{} + kLowest;
-  const Ints vanishes = x < lowest;
+  const Vector lowest = Vector{} + kLowest;
+  const Integers vanishes = x < lowest;
   x = vanishes ? lowest : x;
-  const Ints n = __builtin_convertvector(x * 1.44269504f - 0.5f, Ints);  // rounds towards zero
-  const Floats whole = __builtin_convertvector(n, Floats);
-  const Floats r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  // Rounds towards zero.
+  const Integers n = __builtin_convertvector(x * 1.44269504f - 0.5f, Integers);
+  const Vector whole = __builtin_convertvector(n, Vector);
+  const Vector r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  Vector p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  x = p * reinterpret_cast<Floats>((n + 127) << 23);
-  x = vanishes ? Floats{} : x;
+  x = p * reinterpret_cast<Vector>((n + 127) << 23);
+  x = vanishes ? Vector{} : x;
 }
 
 constexpr int round_up(int n) { return (n + kLanes - 1) / kLanes * kLanes; }
