@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "nn/cpu.h"
 #include "nn/parallel.h"
 #include "nn/row_format.h"
 #include "nn/vector.h"
@@ -11,18 +12,17 @@
 namespace pgmmr {
 namespace {
 
-using vector::Floats;
-using vector::kLanes;
-
 constexpr int kGrain = 8;  // rows worth a helper
 
 // Two passes over a row: the variance as mean of squares less square of mean loses the digits that
 // the tolerance counts on.
-PGMMR_CLONES void normalise(const float* x, int rows, int width, const float* weight,
-                            const float* bias, float eps, float* y) {
+template <typename Vector>
+PGMMR_INLINE void normalise_in(const float* x, int rows, int width, const float* weight,
+                               const float* bias, float eps, float* y) {
+  constexpr int kLanes = vector::lanes_of<Vector>();
   const int whole = width / kLanes * kLanes;
   for (int i = 0; i < rows; ++i, x += width, y += width) {
-    Floats sums = {}, value;
+    Vector sums = {}, value;
     double sum = 0;
     for (int k = 0; k < whole; k += kLanes) {
       vector::load(x + k, value);
@@ -32,7 +32,7 @@ PGMMR_CLONES void normalise(const float* x, int rows, int width, const float* we
     for (int lane = 0; lane < kLanes; ++lane) sum += static_cast<double>(sums[lane]);
     const auto mean = static_cast<float>(sum / width);
 
-    Floats squares = {};
+    Vector squares = {};
     double square = 0;
     for (int k = 0; k < whole; k += kLanes) {
       vector::load(x + k, value);
@@ -45,7 +45,7 @@ PGMMR_CLONES void normalise(const float* x, int rows, int width, const float* we
     const auto scale = static_cast<float>(1 / std::sqrt(square / width + static_cast<double>(eps)));
 
     for (int k = 0; k < whole; k += kLanes) {
-      Floats w, b;
+      Vector w, b;
       vector::load(x + k, value);
       vector::load(weight + k, w);
       vector::load(bias + k, b);
@@ -54,6 +54,21 @@ PGMMR_CLONES void normalise(const float* x, int rows, int width, const float* we
     }
     for (int k = whole; k < width; ++k) y[k] = (x[k] - mean) * scale * weight[k] + bias[k];
   }
+}
+
+PGMMR_CLONES void normalise_narrow(const float* x, int rows, int width, const float* weight,
+                                   const float* bias, float eps, float* y) {
+  normalise_in<vector::Eight>(x, rows, width, weight, bias, eps, y);
+}
+PGMMR_WIDE void normalise_wide(const float* x, int rows, int width, const float* weight,
+                               const float* bias, float eps, float* y) {
+  normalise_in<vector::Floats>(x, rows, width, weight, bias, eps, y);
+}
+
+void normalise(const float* x, int rows, int width, const float* weight, const float* bias,
+               float eps, float* y) {
+  cpu().avx512 ? normalise_wide(x, rows, width, weight, bias, eps, y)
+               : normalise_narrow(x, rows, width, weight, bias, eps, y);
 }
 
 }  // namespace
