@@ -16,6 +16,8 @@ using vector::Floats;
 using vector::kLanes;
 
 constexpr int kAhead = 16;  // inputs whose weights are fetched before they are needed
+// Inputs that are summed up by themselves, then added: rounding errors grow with what was summed.
+constexpr int kStretch = 768;
 constexpr int kNarrowRows = 6, kWideRows = 12, kWidePanels = 2;
 // Bytes of rows that pass all panels before the next rows do: they stay in the second-level cache.
 constexpr int kGroupBytes = 512 * 1024;
@@ -98,35 +100,39 @@ PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahe
   const std::ptrdiff_t stride = part.stride, thrice = 3 * stride;
   const float* at[kFours];
   for (int i = 0; i < kFours; ++i) at[i] = part.x + (row + 4 * i) * stride;
-  Vector sums[kRows][kVectors] = {};
-  for (int k = 0; k < in; ++k) {
-    Vector columns[kVectors];
-    PGMMR_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      vector::load(weights + v / kInPanel * next_panel + v % kInPanel * kOwnLanes, columns[v]);
+  alignas(sizeof(Floats)) float stored[kRows][kPanels * kLanes] = {};
+  for (int first = 0; first < in; first += kStretch) {
+    Vector sums[kRows][kVectors] = {};
+    for (int k = first; k < std::min(in, first + kStretch); ++k) {
+      Vector columns[kVectors];
+      PGMMR_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        vector::load(weights + v / kInPanel * next_panel + v % kInPanel * kOwnLanes, columns[v]);
+      }
+      PGMMR_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        __builtin_prefetch(weights + p * next_panel + kAhead * kLanes);
+      }
+      __builtin_prefetch(ahead.at, 0, 2);
+      ahead.at += ahead.step;
+      weights += kLanes;
+      PGMMR_UNROLL
+      for (int i = 0; i < kRows; ++i) {
+        const float value = at[i / 4][i % 4 == 3 ? thrice : (i % 4) * stride];
+        PGMMR_UNROLL
+        for (int v = 0; v < kVectors; ++v) sums[i][v] += value * columns[v];
+      }
+      PGMMR_UNROLL
+      for (int i = 0; i < kFours; ++i) ++at[i];
     }
-    PGMMR_UNROLL
-    for (int p = 0; p < kPanels; ++p) {
-      __builtin_prefetch(weights + p * next_panel + kAhead * kLanes);
-    }
-    __builtin_prefetch(ahead.at, 0, 2);
-    ahead.at += ahead.step;
-    weights += kLanes;
     PGMMR_UNROLL
     for (int i = 0; i < kRows; ++i) {
-      const float value = at[i / 4][i % 4 == 3 ? thrice : (i % 4) * stride];
       PGMMR_UNROLL
-      for (int v = 0; v < kVectors; ++v) sums[i][v] += value * columns[v];
-    }
-    PGMMR_UNROLL
-    for (int i = 0; i < kFours; ++i) ++at[i];
-  }
-  alignas(sizeof(Floats)) float stored[kRows][kPanels * kLanes];
-  PGMMR_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    PGMMR_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      vector::store(sums[i][v], stored[i] + v * kOwnLanes);
+      for (int v = 0; v < kVectors; ++v) {
+        Vector before;
+        vector::load(stored[i] + v * kOwnLanes, before);
+        vector::store(before + sums[i][v], stored[i] + v * kOwnLanes);
+      }
     }
   }
   constexpr auto finish = kInPanel == 1 ? finish_wide : finish_narrow;

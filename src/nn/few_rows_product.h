@@ -21,7 +21,7 @@ std::size_t packed_bytes(const Layer& layer);
 //   to  packed_bytes(layer), zero, on a cache line
 void pack(const Layer& layer, const float* weights, std::byte* to);
 
-// The result is call.floats.
+// The result is call.floats, its rows dense.
 //   threads  uses for_each_range's helpers
 void multiply(const Layer& layer, const Call& call);
 
