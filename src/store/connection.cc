@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "store/binary_format.h"
 
 namespace pgmmr {
@@ -15,6 +16,12 @@ namespace {
 
 constexpr int kOldestServer = 150000;
 constexpr std::uint32_t kTextArrayOid = 1009;
+
+// What a server may answer to a prepared statement and its name. The last of them: a table has
+// other columns by now.
+constexpr const char* kNameTaken = "42P05";
+constexpr const char* kNotPrepared = "26000";
+constexpr const char* kResultChanged = "0A000";
 
 struct OptionsDeleter {
   void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
@@ -82,6 +89,23 @@ Options parse(const std::string& url) {
   }
   return options;
 }
+
+// Parameters as libpq takes them. They point into what was bound.
+struct Bound {
+  std::vector<Oid> types;
+  std::vector<const char*> values;
+  std::vector<int> lengths, formats;
+
+  explicit Bound(const std::vector<Param>& params) {
+    for (const auto& param : params) {
+      types.push_back(param.oid);
+      values.push_back(param.bytes ? param.bytes->c_str() : nullptr);
+      lengths.push_back(param.bytes ? static_cast<int>(param.bytes->size()) : 0);
+      formats.push_back(param.binary ? 1 : 0);
+    }
+  }
+  int count() const { return static_cast<int>(types.size()); }
+};
 
 }  // namespace
 
@@ -247,32 +271,62 @@ void Connection::fail(const pg_result* result, std::string_view sql) {
 }
 
 Result Connection::execute(const std::string& sql, const std::vector<Param>& params) {
-  std::vector<Oid> types;
-  std::vector<const char*> values;
-  std::vector<int> lengths, formats;
-  for (const auto& param : params) {
-    types.push_back(param.oid);
-    values.push_back(param.bytes ? param.bytes->c_str() : nullptr);
-    lengths.push_back(param.bytes ? static_cast<int>(param.bytes->size()) : 0);
-    formats.push_back(param.binary ? 1 : 0);
-    // A text parameter ends at its first zero byte: better refused than cut.
-    if (param.bytes && !param.binary && param.bytes->find('\0') != std::string::npos) {
-      last_error_ = {"22021", "a text parameter holds a zero byte"};
-      throw Error(ErrorKind::kInvalidArgument,
-                  fmt::format("database: a text parameter holds a zero byte, which PostgreSQL's "
-                              "text cannot (statement: {})",
-                              beginning(sql)));
-    }
+  check(params, sql);
+  const Bound bound(params);
+  return checked(
+      Result(PQexecParams(connection_.get(), sql.c_str(), bound.count(), bound.types.data(),
+                          bound.values.data(), bound.lengths.data(), bound.formats.data(), 0)),
+      sql);
+}
+
+Result Connection::execute_prepared(const std::string& sql, const std::vector<Param>& params) {
+  const auto [found, is_new] = repeated_.try_emplace(sql);
+  Repeated& repeated = found->second;
+  if (is_new || repeated.state == Repeated::kNever ||
+      PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
+    return execute(sql, params);
   }
-  Result result(PQexecParams(connection_.get(), sql.c_str(), static_cast<int>(params.size()),
-                             types.data(), values.data(), lengths.data(), formats.data(), 0));
-  const auto* raw = result.raw();
-  const auto status = PQresultStatus(raw);
+  check(params, sql);
+  const Bound bound(params);
+  if (repeated.state == Repeated::kSeen) {
+    // Named after its text: a session that others have used knows no other statement by that name.
+    repeated.name = "pgmmr_" + sha256_hex(sql).substr(0, 16);
+    const Result made(PQprepare(connection_.get(), repeated.name.c_str(), sql.c_str(),
+                                bound.count(), bound.types.data()));
+    const bool known = PQresultStatus(made.raw()) == PGRES_COMMAND_OK ||
+                       field(made.raw(), PG_DIAG_SQLSTATE) == kNameTaken;
+    repeated.state = known ? Repeated::kPrepared : Repeated::kNever;
+    if (!known) return execute(sql, params);
+  }
+  Result result(PQexecPrepared(connection_.get(), repeated.name.c_str(), bound.count(),
+                               bound.values.data(), bound.lengths.data(), bound.formats.data(), 0));
+  const std::string sqlstate = field(result.raw(), PG_DIAG_SQLSTATE);
+  if (sqlstate != kNotPrepared && sqlstate != kResultChanged) {
+    return checked(std::move(result), sql);
+  }
+  repeated.state = Repeated::kNever;
+  return execute(sql, params);
+}
+
+void Connection::check(const std::vector<Param>& params, std::string_view sql) {
+  for (const auto& param : params) {
+    // A text parameter ends at its first zero byte: better refused than cut.
+    if (!param.bytes || param.binary || param.bytes->find('\0') == std::string::npos) continue;
+    last_error_ = {"22021", "a text parameter holds a zero byte"};
+    throw Error(ErrorKind::kInvalidArgument,
+                fmt::format("database: a text parameter holds a zero byte, which PostgreSQL's "
+                            "text cannot (statement: {})",
+                            beginning(sql)));
+  }
+}
+
+Result Connection::checked(Result result, std::string_view sql) {
+  const auto status = PQresultStatus(result.raw());
   if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) return result;
   if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
     throw Error(ErrorKind::kInternal, "database: COPY through execute(): " + beginning(sql));
   }
-  fail(raw, sql);
+  fail(result.raw(), sql);
 }
 
 void Connection::run_script(const std::string& sql) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -81,6 +82,12 @@ class Connection {
   //           kInternal; the message has the server's own and the statement's beginning
   Result execute(const std::string& sql, const std::vector<Param>& params = {});
 
+  // The same for a statement that comes again and again, its parameters of the same types each
+  // time: from its second time on the server keeps it parsed and planned. Sent whole like any
+  // other inside a transaction, whose end a refusal would be, and where the server forgets it, as
+  // it does behind a pooler that hands sessions around.
+  Result execute_prepared(const std::string& sql, const std::vector<Param>& params);
+
   // Any number of statements without parameters, as one transaction where none is open.
   void run_script(const std::string& sql);
 
@@ -100,9 +107,18 @@ class Connection {
   struct Deleter {
     void operator()(pg_conn* connection) const noexcept;
   };
+  struct Repeated {
+    std::string name;  // of the prepared statement
+    enum { kSeen, kPrepared, kNever } state = kSeen;
+  };
+
+  void check(const std::vector<Param>& params, std::string_view sql);
+  // Fails where the result is one of a failure.
+  Result checked(Result result, std::string_view sql);
   [[noreturn]] void fail(const pg_result* result, std::string_view sql);
 
   std::unique_ptr<pg_conn, Deleter> connection_;
+  std::map<std::string, Repeated> repeated_;  // by statement
   ServerError last_error_;
 };
 

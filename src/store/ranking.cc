@@ -55,7 +55,7 @@ Result run(Connection& connection, const Collection& collection, const RankingQu
   try {
     // Alone first, so that its own mistakes are told as such.
     if (!query.where.empty()) check_condition(connection, collection, query.where);
-    return connection.execute(statement, parameters(collection, query));
+    return connection.execute_prepared(statement, parameters(collection, query));
   } catch (const Error& error) {
     throw condition_error(connection, "searching", collection, query.where, error);
   }
