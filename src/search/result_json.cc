@@ -1,15 +1,13 @@
 // Search results as JSON, the contract of the command line and of the HTTP API: keys in a fixed
 // order, a hit's own columns as the database wrote them.
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "search/json_text.h"
 #include "search/search.h"
 
 namespace pgmmr {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 double tenths(double value) { return std::round(value * 10) / 10; }
 
@@ -39,22 +37,29 @@ void append_json(std::string& json, const RankedRow& hit) {
 }
 
 std::string json_head(const SearchResult& result, const Query& query) {
-  Json echo = Json::object();
-  if (!query.text.empty()) echo["text"] = query.text;
-  if (!query.not_text.empty()) echo["not"] = query.not_text;
-  if (query.picture) echo["image"] = query.picture_name;
-  if (!query.like_key.empty()) echo["like"] = query.like_key;
-  if (!query.where.empty()) echo["where"] = query.where;
-  Json head;
-  head["collection"] = result.collection;
-  head["mode"] = mode_name(result.mode);
-  head["query"] = std::move(echo);
-  head["took_ms"] = {{"encode", tenths(result.encode_ms)},
-                     {"search", tenths(result.search_ms)},
-                     {"total", tenths(result.total_ms)}};
-  std::string text = head.dump(-1, ' ', false, Json::error_handler_t::replace);
-  text.pop_back();
-  return text + ",\"hits\":[";
+  std::string json = "{\"collection\":";
+  append_json(json, result.collection);
+  json += ",\"mode\":";
+  append_json(json, mode_name(result.mode));
+  json += ",\"query\":{";
+  bool first = true;
+  const auto echo = [&](const char* name, const std::string& value) {
+    if (!std::exchange(first, false)) json += ',';
+    json += name;
+    append_json(json, value);
+  };
+  if (!query.text.empty()) echo("\"text\":", query.text);
+  if (!query.not_text.empty()) echo("\"not\":", query.not_text);
+  if (query.picture) echo("\"image\":", query.picture_name);
+  if (!query.like_key.empty()) echo("\"like\":", query.like_key);
+  if (!query.where.empty()) echo("\"where\":", query.where);
+  json += "},\"took_ms\":{\"encode\":";
+  append_json(json, tenths(result.encode_ms));
+  json += ",\"search\":";
+  append_json(json, tenths(result.search_ms));
+  json += ",\"total\":";
+  append_json(json, tenths(result.total_ms));
+  return json + "},\"hits\":[";
 }
 
 std::string to_json(const SearchResult& result, const Query& query) {
