@@ -7,6 +7,8 @@
 #include <prometheus/text_serializer.h>
 
 #include <map>
+#include <mutex>
+#include <utility>
 
 namespace pgmmr {
 namespace {
@@ -46,6 +48,28 @@ struct Metrics::Families {
           .Help("Time in each stage of a request, waiting for it included")
           .Register(registry);
   std::map<std::string, prometheus::Gauge*> gauges;
+
+  // What was asked for before, found without its labels being made and hashed.
+  std::mutex mutex;
+  std::map<std::pair<std::string, int>, prometheus::Counter*> known_requests;
+  std::map<std::string, prometheus::Histogram*> known_durations, known_stages;
+
+  prometheus::Histogram& histogram(prometheus::Family<prometheus::Histogram>& family,
+                                   std::map<std::string, prometheus::Histogram*>& known,
+                                   const char* label, const std::string& value) {
+    const std::lock_guard lock(mutex);
+    prometheus::Histogram*& one = known[value];
+    if (one == nullptr) one = &family.Add({{label, value}}, kSeconds);
+    return *one;
+  }
+  prometheus::Counter& counter(const std::string& route, int status) {
+    const std::lock_guard lock(mutex);
+    prometheus::Counter*& one = known_requests[{route, status}];
+    if (one == nullptr) {
+      one = &requests.Add({{"route", route}, {"status", std::to_string(status)}});
+    }
+    return *one;
+  }
 };
 
 Metrics::Metrics() : families_(std::make_unique<Families>()) {
@@ -58,12 +82,14 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
 Metrics::~Metrics() = default;
 
 void Metrics::count_request(const std::string& route, int status, double seconds) {
-  families_->requests.Add({{"route", route}, {"status", std::to_string(status)}}).Increment();
-  families_->durations.Add({{"route", route}}, kSeconds).Observe(seconds);
+  Families& f = *families_;
+  f.counter(route, status).Increment();
+  f.histogram(f.durations, f.known_durations, "route", route).Observe(seconds);
 }
 
 void Metrics::observe_stage(const std::string& stage, double seconds) {
-  families_->stages.Add({{"stage", stage}}, kSeconds).Observe(seconds);
+  Families& f = *families_;
+  f.histogram(f.stages, f.known_stages, "stage", stage).Observe(seconds);
 }
 
 void Metrics::set(const std::string& name, double value) { families_->gauges.at(name)->Set(value); }
