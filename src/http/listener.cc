@@ -249,7 +249,8 @@ class Listener::Impl : private httplib::Server {
     current() = &now;
     bool closed = false;
     const std::function<void(httplib::Request&)> nothing;
-    const bool written = process(stream, closed, nothing);
+    bool written = process(stream, closed, nothing);
+    if (!stream.flush()) written = false;
     current() = nullptr;
     if (now.request.id.empty()) now.request.id = random_id();
     const double ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();

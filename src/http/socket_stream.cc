@@ -2,11 +2,13 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace pgmmr {
 
@@ -39,7 +41,7 @@ SocketStream::Arrival SocketStream::next_head(int idle_ms, int head_ms, int body
                                               std::size_t body_bytes, int reply_ms) {
   head_ = {};
   head_given_ = 0;
-  body_done_ = body_began_ = false;
+  body_done_ = body_began_ = reply_began_ = false;
   body_ms_ = body_ms;
   reply_ms_ = reply_ms;
   sent_ = 0;
@@ -118,17 +120,32 @@ ssize_t SocketStream::read(char* data, size_t size) {
 }
 
 ssize_t SocketStream::write(const char* data, size_t size) {
-  return send({data, size}) ? static_cast<ssize_t>(size) : -1;
+  const std::string_view bytes(data, size);
+  const bool is_head = !std::exchange(reply_began_, true);
+  if (is_head && bytes.find("\r\nContent-Length: ") != std::string_view::npos) {
+    held_ = bytes;
+    return static_cast<ssize_t>(size);
+  }
+  return send(bytes) ? static_cast<ssize_t>(size) : -1;
 }
 
 bool SocketStream::send(std::string_view bytes) {
   // No progress for so long ends it; and the whole may not take ten times that.
   const auto last = Clock::now() + std::chrono::milliseconds(10LL * reply_ms_);
-  while (!bytes.empty()) {
-    const ssize_t n = ::send(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  const std::string held = std::exchange(held_, {});
+  std::string_view head = held;
+  while (!head.empty() || !bytes.empty()) {
+    std::array<iovec, 2> parts{iovec{const_cast<char*>(head.data()), head.size()},
+                               iovec{const_cast<char*>(bytes.data()), bytes.size()}};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    const ssize_t n = sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n > 0) {
       sent_ += static_cast<std::uint64_t>(n);
-      bytes.remove_prefix(static_cast<std::size_t>(n));
+      const std::size_t of_head = std::min(static_cast<std::size_t>(n), head.size());
+      head.remove_prefix(of_head);
+      bytes.remove_prefix(static_cast<std::size_t>(n) - of_head);
       continue;
     }
     if (n < 0 && errno == EINTR) continue;

@@ -30,12 +30,16 @@ class SocketStream : public httplib::Stream {
 
   // Tells the client to go on, where it asked to be told.
   void send_continue();
+  // Sends what was held back of the reply, then the bytes.
   bool send(std::string_view bytes);
+  // The end of the reply.
+  bool flush() { return send({}); }
   std::uint64_t sent() const { return sent_; }
 
   bool is_readable() const override;
   bool is_writable() const override;
   ssize_t read(char* data, size_t size) override;
+  // A head whose body is known, and so follows at once, is held back to leave in one piece with it.
   ssize_t write(const char* data, size_t size) override;
   void get_remote_ip_and_port(std::string& ip, int& port) const override;
   void get_local_ip_and_port(std::string& ip, int& port) const override;
@@ -59,6 +63,8 @@ class SocketStream : public httplib::Stream {
   Clock::time_point body_until_;
   int body_ms_ = 0, reply_ms_ = 0;
   bool body_began_ = false;
+  bool reply_began_ = false;
+  std::string held_;
   std::uint64_t sent_ = 0;
 };
 
