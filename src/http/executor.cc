@@ -1,6 +1,7 @@
 #include "http/executor.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -13,6 +14,9 @@ namespace {
 
 // The gain of a larger batch is small by then, and the first of it waits for the last.
 constexpr std::size_t kBatch = 16;
+// Searches whose vectors are ready before the database can take them: without one in reserve it
+// would wait while the next batch is encoded. More would make the batches smaller.
+constexpr int kReserve = 1;
 
 Problem busy() {
   return Problem(503, "too many requests are waiting; try again in a moment", {},
@@ -49,29 +53,47 @@ Executor::~Executor() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
   }
+  hand_out({});
   filled_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-std::future<std::vector<float>> Executor::submit(std::unique_ptr<Job> job) {
-  auto future = job->embedding.get_future();
-  job->since = std::chrono::steady_clock::now();
+Executor::Pending Executor::submit(std::unique_ptr<Job> job) {
+  Pending pending{job.get(), job->embedding.get_future()};
+  bool starts = false;
   {
     const std::lock_guard lock(mutex_);
     if (closed_ || jobs_.size() >= most_waiting_) {
       ++figures_.refused;
       throw busy();
     }
+    starts = can_start(*job);
     jobs_.push_back(std::move(job));
   }
-  filled_.notify_one();
-  return future;
+  if (starts) filled_.notify_one();
+  return pending;
+}
+
+std::vector<float> Executor::await(Pending& pending) {
+  if (pending.embedding.wait_for(patience_) != std::future_status::ready) {
+    const std::lock_guard lock(mutex_);
+    const auto is_it = [&](const auto& job) { return job.get() == pending.job; };
+    // Not ready: so the job still is, and no other one can have its address.
+    const bool waits =
+        pending.embedding.wait_for(std::chrono::seconds(0)) != std::future_status::ready &&
+        std::erase_if(jobs_, is_it) + std::erase_if(encoded_, is_it) > 0;
+    if (waits) {
+      ++figures_.refused;
+      throw busy();
+    }
+  }
+  return pending.embedding.get();
 }
 
 std::vector<Embedding> Executor::encode_texts(const Encoder& encoder,
                                               const std::vector<std::string>& texts, Turn* turn) {
   std::vector<Embedding> result(texts.size());
-  std::vector<std::future<std::vector<float>>> futures(texts.size());
+  std::vector<Pending> pending(texts.size());
   std::exception_ptr failure;
   for (std::size_t i = 0; i < texts.size() && !failure; ++i) {
     result[i] = recall(memory_key(encoder, 't', texts[i]));
@@ -81,16 +103,16 @@ std::vector<Embedding> Executor::encode_texts(const Encoder& encoder,
     job->text = &texts[i];
     job->turn = turn;
     try {
-      futures[i] = submit(std::move(job));
+      pending[i] = submit(std::move(job));
     } catch (...) {
       failure = std::current_exception();
     }
   }
   // All are waited for, failed or not: the workers read the caller's texts.
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (!futures[i].valid()) continue;
+    if (pending[i].job == nullptr) continue;
     try {
-      result[i] = shared(futures[i].get());
+      result[i] = shared(await(pending[i]));
       remember(memory_key(encoder, 't', texts[i]), result[i]);
     } catch (...) {
       if (!failure) failure = std::current_exception();
@@ -120,53 +142,50 @@ Embedding Executor::encode_picture(const Encoder& encoder, const std::string& ke
 void Executor::run(const std::function<void()>& work) {
   auto job = std::make_unique<Job>();
   job->work = work;
-  submit(std::move(job)).get();
+  Pending pending = submit(std::move(job));
+  await(pending);
 }
 
 bool Executor::can_start(const Job& job) const {
-  return job.turn == nullptr || job.turn->taken_ || turns_ < searches_ || closed_;
+  return job.turn == nullptr || job.turn->taken_ || turns_ < searches_ + kReserve || closed_;
 }
 
-void Executor::end(Turn& turn) {
-  const std::lock_guard lock(mutex_);
-  if (!std::exchange(turn.taken_, false)) return;
-  if (--turns_ == searches_ - 1 && !jobs_.empty()) filled_.notify_all();
+Executor::Jobs Executor::take() {
+  Jobs taken;
+  const auto first = std::ranges::find_if(jobs_, [&](const auto& job) { return can_start(*job); });
+  if (first == jobs_.end()) return taken;
+  taken.push_back(std::move(*first));
+  jobs_.erase(first);
+  const Encoder* const encoder = taken.front()->encoder;
+  for (auto at = jobs_.begin(); encoder != nullptr && at != jobs_.end();) {
+    if ((*at)->encoder != encoder || taken.size() >= kBatch) {
+      ++at;
+      continue;
+    }
+    taken.push_back(std::move(*at));
+    at = jobs_.erase(at);
+  }
+  for (const auto& job : taken) {
+    if (job->turn != nullptr && !std::exchange(job->turn->taken_, true)) ++turns_;
+  }
+  return taken;
 }
 
 void Executor::work() {
   for (;;) {
-    std::vector<std::unique_ptr<Job>> taken;
+    Jobs taken;
     {
       std::unique_lock lock(mutex_);
-      decltype(jobs_)::iterator first;
       filled_.wait(lock, [&] {
-        first = std::find_if(jobs_.begin(), jobs_.end(),
-                             [this](const auto& job) { return can_start(*job); });
-        return closed_ || first != jobs_.end();
+        taken = take();
+        return closed_ || !taken.empty();
       });
-      if (jobs_.empty()) return;
-      taken.push_back(std::move(*first));
-      jobs_.erase(first);
-      const Encoder* const encoder = taken.front()->encoder;
-      for (auto at = jobs_.begin(); encoder != nullptr && at != jobs_.end();) {
-        if ((*at)->encoder != encoder || taken.size() >= kBatch) {
-          ++at;
-          continue;
-        }
-        taken.push_back(std::move(*at));
-        at = jobs_.erase(at);
-      }
-      for (const auto& job : taken) {
-        if (job->turn != nullptr && !std::exchange(job->turn->taken_, true)) ++turns_;
+      if (taken.empty()) return;
+      // Who was told of these may have been told of others, too.
+      if (std::ranges::any_of(jobs_, [&](const auto& job) { return can_start(*job); })) {
+        filled_.notify_one();
       }
     }
-    const auto oldest = std::chrono::steady_clock::now() - patience_;
-    std::erase_if(taken, [&](const std::unique_ptr<Job>& job) {
-      if (job->since >= oldest) return false;
-      job->embedding.set_exception(std::make_exception_ptr(busy()));
-      return true;
-    });
-    if (taken.empty()) continue;
     const Alone alone(crowded_ && crowded_());
     if (taken.front()->encoder != nullptr) {
       encode(taken);
@@ -181,7 +200,7 @@ void Executor::work() {
   }
 }
 
-void Executor::encode(std::vector<std::unique_ptr<Job>>& jobs) {
+void Executor::encode(Jobs& jobs) {
   {
     const std::lock_guard lock(mutex_);
     figures_.texts += jobs.size();
@@ -193,7 +212,7 @@ void Executor::encode(std::vector<std::unique_ptr<Job>>& jobs) {
   try {
     Matrix rows = jobs.front()->encoder->encode_texts(texts);
     normalise_rows(rows);
-    for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i]->embedding.set_value(row_of(rows, i));
+    for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i]->vector = row_of(rows, i);
   } catch (...) {
     if (jobs.size() == 1) {
       jobs.front()->embedding.set_exception(std::current_exception());
@@ -201,11 +220,52 @@ void Executor::encode(std::vector<std::unique_ptr<Job>>& jobs) {
     }
     // One text's fault is not the others'.
     for (auto& job : jobs) {
-      std::vector<std::unique_ptr<Job>> alone;
+      Jobs alone;
       alone.push_back(std::move(job));
       encode(alone);
     }
+    return;
   }
+  hand_out(std::move(jobs));
+}
+
+void Executor::hand_out(Jobs encoded) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::ranges::move(encoded, std::back_inserter(encoded_));
+    encoded = take_encoded();
+  }
+  for (const auto& job : encoded) job->embedding.set_value(std::move(job->vector));
+}
+
+Executor::Jobs Executor::take_encoded() {
+  Jobs taken;
+  for (auto at = encoded_.begin(); at != encoded_.end();) {
+    Turn* const turn = (*at)->turn;
+    if (turn != nullptr && !turn->searching_) {
+      if (searching_ >= searches_ && !closed_) {
+        ++at;
+        continue;
+      }
+      turn->searching_ = true;
+      ++searching_;
+    }
+    taken.push_back(std::move(*at));
+    at = encoded_.erase(at);
+  }
+  return taken;
+}
+
+void Executor::end(Turn& turn) {
+  Jobs encoded;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(turn.taken_, false)) return;
+    if (std::exchange(turn.searching_, false)) --searching_;
+    if (--turns_ == searches_ + kReserve - 1 && !jobs_.empty()) filled_.notify_one();
+    encoded = take_encoded();
+  }
+  for (const auto& job : encoded) job->embedding.set_value(std::move(job->vector));
 }
 
 Embedding Executor::recall(const std::string& key) {
@@ -231,7 +291,7 @@ void Executor::remember(const std::string& key, Embedding embedding) {
 Executor::Figures Executor::figures() const {
   const std::lock_guard lock(mutex_);
   Figures figures = figures_;
-  figures.waiting = jobs_.size();
+  figures.waiting = jobs_.size() + encoded_.size();
   return figures;
 }
 

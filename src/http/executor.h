@@ -3,8 +3,10 @@
 //
 // Texts that wait while the workers are busy are encoded as one batch: reading the weights is what
 // a short text costs, and a batch reads them once. Nobody waits for a batch to fill: an idle worker
-// takes what is there. Only where the database has as many searches as it answers at once do a
-// search's texts wait, since their vectors would: they are one batch by the time one is answered.
+// takes what is there. Only where the database has as many searches as it answers at once, and one
+// more, do a search's texts wait, since their vectors would: they are one batch by the time one is
+// answered.
+// Each of its searches is woken when the database can take it, the first that came first.
 // Vectors are remembered, so that the next page of the same search, or a link that many follow,
 // costs nothing.
 #pragma once
@@ -33,7 +35,7 @@ class Executor {
  public:
   //   threads     that encode at once
   //   waiting     jobs that may wait; more are refused
-  //   patience    how long one may wait before it is given up
+  //   patience    how long one may wait, for a worker or for the database, before it is given up
   //   remembered  embeddings kept
   //   searches    that the database answers at once
   //   crowded     whether the other cores have other requests to answer: then no worker asks them
@@ -44,9 +46,10 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // A search's turn at the database: from when the first of its texts is taken until the database
-  // has answered; its other texts wait no longer. A search whose vectors were known, or that needs
-  // none, takes none, so that however many of these there are, they keep nobody from being encoded.
+  // A search's turn at the database: taken with the first of its texts, which its other texts need
+  // not wait for again; it searches from when it has the first vector until end(). A search whose
+  // vectors were known, or that needs none, takes none, so that however many of these there are,
+  // they keep nobody from being encoded.
   class Turn {
    public:
     explicit Turn(Executor& executor) : executor_(executor) {}
@@ -58,7 +61,7 @@ class Executor {
    private:
     friend class Executor;
     Executor& executor_;
-    bool taken_ = false;  // guarded by the executor's mutex_
+    bool taken_ = false, searching_ = false;  // guarded by the executor's mutex_
   };
 
   // All wait for their result, on the calling thread.
@@ -87,16 +90,26 @@ class Executor {
     const Encoder* encoder = nullptr;
     const std::string* text = nullptr;
     Turn* turn = nullptr;
+    std::vector<float> vector;
     std::promise<std::vector<float>> embedding;
     std::function<void()> work;
-    std::chrono::steady_clock::time_point since;
+  };
+  using Jobs = std::deque<std::unique_ptr<Job>>;
+  // A job that was submitted, for the caller to wait for. The job is not to be touched.
+  struct Pending {
+    const Job* job = nullptr;
+    std::future<std::vector<float>> embedding;
   };
 
-  std::future<std::vector<float>> submit(std::unique_ptr<Job> job);
+  Pending submit(std::unique_ptr<Job> job);
+  std::vector<float> await(Pending& pending);
   void work();
   bool can_start(const Job& job) const;  // mutex_ is held
+  Jobs take();                           // mutex_ is held; empty where none can start
+  void encode(Jobs& texts);
+  void hand_out(Jobs encoded);
+  Jobs take_encoded();  // those whose search the database can take; mutex_ is held
   void end(Turn& turn);
-  void encode(std::vector<std::unique_ptr<Job>>& texts);
   Embedding recall(const std::string& key);
   void remember(const std::string& key, Embedding embedding);
 
@@ -107,10 +120,11 @@ class Executor {
   const std::function<bool()> crowded_;
   mutable std::mutex mutex_;
   std::condition_variable filled_;
-  std::deque<std::unique_ptr<Job>> jobs_;  // guarded by mutex_
-  int turns_ = 0;                          // taken; guarded by mutex_
-  bool closed_ = false;                    // guarded by mutex_
-  Figures figures_;                        // guarded by mutex_
+  Jobs jobs_;                      // guarded by mutex_
+  Jobs encoded_;                   // that wait for the database; guarded by mutex_
+  int turns_ = 0, searching_ = 0;  // taken, and those of them that search; guarded by mutex_
+  bool closed_ = false;            // guarded by mutex_
+  Figures figures_;                // guarded by mutex_
   std::mutex memory_mutex_;
   std::list<std::pair<std::string, Embedding>> memory_;  // newest first; guarded by memory_mutex_
   std::unordered_map<std::string, decltype(memory_)::iterator> places_;  // guarded likewise

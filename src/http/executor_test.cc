@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <mutex>
 
 #include "base/error.h"
 #include "http/problem.h"
@@ -86,29 +87,92 @@ TEST(Executor, WhereTheDatabaseIsBehindSearchesWaitForEachOther) {
   Executor::Turn turn(executor);
   executor.encode_texts(encoder, {"0"}, &turn);
   std::vector<std::jthread> askers;
+  askers.emplace_back([&] {  // encoded, to be there when the turn ends
+    Executor::Turn next(executor);
+    executor.encode_texts(encoder, {"next"}, &next);
+  });
+  wait_until([&] { return encoder.batches == 2; });
   for (const char* text : {"1", "2", "3"}) {
     askers.emplace_back([&, text] {
       Executor::Turn own(executor);
       executor.encode_texts(encoder, {text}, &own);
     });
   }
-  wait_until([&] { return executor.figures().waiting == 3; });
+  wait_until([&] { return executor.figures().waiting == 4; });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  EXPECT_EQ(encoder.batches, 1);
+  EXPECT_EQ(encoder.batches, 2);
   // What else is asked for passes them.
   const test::ColourEncoder another;
   EXPECT_EQ(executor.encode_texts(another, {"4"}).size(), 1U);
   executor.run([] {});
-  EXPECT_EQ(executor.figures().waiting, 3U);
+  EXPECT_EQ(executor.figures().waiting, 4U);
   turn.end();
   askers.clear();
-  EXPECT_EQ(encoder.batches, 2);
+  EXPECT_EQ(encoder.batches, 3);
   EXPECT_EQ(encoder.largest, 3U);
+}
+
+TEST(Executor, WakesASearchWhenTheDatabaseCanTakeIt) {
+  CountingEncoder encoder;
+  Executor executor(1, 100, std::chrono::seconds(60), 0, 2);
+  std::vector<std::jthread> askers;
+  askers.emplace_back([&] { executor.encode_texts(encoder, {"hold"}); });
+  wait_until([&] { return encoder.batches == 1; });
+  std::mutex mutex;
+  std::vector<int> woken;
+  std::latch ends[4] = {std::latch(1), std::latch(1), std::latch(1), std::latch(1)};
+  const auto searching = [&] {
+    const std::lock_guard lock(mutex);
+    return woken;
+  };
+  for (int n = 0; n < 4; ++n) {
+    askers.emplace_back([&, n] {
+      Executor::Turn own(executor);
+      // The third needs two vectors and one turn.
+      if (n == 2) executor.encode_texts(encoder, {"2", "not 2"}, &own);
+      if (n != 2) executor.encode_texts(encoder, {std::to_string(n)}, &own);
+      {
+        const std::lock_guard lock(mutex);
+        woken.push_back(n);
+      }
+      ends[n].wait();
+    });
+    const std::size_t waiting[] = {1, 2, 4, 5};
+    wait_until([&] { return executor.figures().waiting == waiting[n]; });
+  }
+  encoder.gate.count_down();
+  wait_until([&] { return searching().size() == 2; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(encoder.batches, 2);
+  EXPECT_EQ(executor.figures().waiting, 3U);
+  EXPECT_EQ(searching().size(), 2U);
+  ends[1].count_down();
+  wait_until([&] { return searching().size() == 3; });
+  EXPECT_EQ(searching().back(), 2);
+  ends[0].count_down();
+  wait_until([&] { return searching().size() == 4; });
+  ends[2].count_down();
+  ends[3].count_down();
+  askers.clear();
+  EXPECT_EQ(executor.figures().waiting, 0U);
+}
+
+TEST(Executor, GivesUpASearchThatTheDatabaseNeverTakes) {
+  CountingEncoder encoder;
+  Executor executor(1, 100, std::chrono::milliseconds(20), 0);
+  Executor::Turn endless(executor);
+  executor.encode_texts(encoder, {"1"}, &endless);
+  Executor::Turn own(executor);
+  EXPECT_THROW(executor.encode_texts(encoder, {"2"}, &own), Problem);
+  EXPECT_EQ(executor.figures().waiting, 0U);
+  endless.end();
+  Executor::Turn next(executor);
+  EXPECT_EQ(executor.encode_texts(encoder, {"3"}, &next).size(), 1U);
 }
 
 TEST(Executor, ASearchTakesItsTurnWhenItsWordsAreTaken) {
   CountingEncoder encoder;
-  Executor executor(2, 100, std::chrono::seconds(60), 0);
+  Executor executor(3, 100, std::chrono::seconds(60), 0);
   std::vector<std::jthread> askers;
   const auto ask = [&](const char* text) {
     askers.emplace_back([&executor, &encoder, text] {
@@ -116,15 +180,17 @@ TEST(Executor, ASearchTakesItsTurnWhenItsWordsAreTaken) {
       executor.encode_texts(encoder, {text}, &own);
     });
   };
-  ask("hold");
-  wait_until([&] { return encoder.batches == 1; });
+  for (int held = 1; held <= 2; ++held) {  // one for the database, one in reserve
+    ask("hold");
+    wait_until([&] { return encoder.batches == held; });
+  }
   for (const char* text : {"1", "2", "3"}) ask(text);
   wait_until([&] { return executor.figures().waiting == 3; });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  EXPECT_EQ(encoder.batches, 1);  // though a worker is idle: the database could take none of them
+  EXPECT_EQ(encoder.batches, 2);  // though a worker is idle: the database could take none of them
   encoder.gate.count_down();
   askers.clear();
-  EXPECT_EQ(encoder.batches, 2);
+  EXPECT_EQ(encoder.batches, 3);
   EXPECT_EQ(encoder.largest, 3U);
 }
 
