@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What `pgmmr serve` makes of what encoding and the database alone allow, on a collection that is there already.
 
-    bench/serve/load.py [-c demo] [--mode vector] [--seconds 8] [--rounds 3] [--requests 0] [--program build/release/pgmmr]
+    bench/serve/load.py [-c demo] [--mode vector] [--seconds 3] [--rounds 8] [--requests 0] [--program build/release/pgmmr]
 
-Needs wrk and pgbench (Debian's wrk and postgresql). Every query is another one, so that no answer is remembered. In each
-round the database alone, encoding alone, and the service take turns; figures are medians. Encoding and searching share the
-cores, so together they allow 1 / (1 / encoding + 1 / database) searches a second.
+Needs wrk and pgbench (Debian's wrk and postgresql). Every query is another one, so that no answer is remembered. Encoding and
+searching share the cores, so together they allow 1 / (1 / encoding + 1 / database) searches a second. Short measurements
+take turns, the database's before and after each of the service's, and a share is taken of what was allowed at that moment:
+a machine's speed changes within seconds where others use it, too. Figures are medians of the rounds.
 """
 import argparse
 import itertools
@@ -165,8 +166,8 @@ def main():
     parser.add_argument('-c', '--collection', default='demo')
     parser.add_argument('--model', default='demo', help="the collection's")
     parser.add_argument('--mode', default='vector', choices=['vector', 'hybrid'])
-    parser.add_argument('--seconds', type=int, default=8)
-    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--seconds', type=int, default=3, help='of one measurement')
+    parser.add_argument('--rounds', type=int, default=8)
     parser.add_argument('--requests', type=int, default=0, help='then so many more, to see whether memory grows')
     parser.add_argument('--slow', type=int, default=300, help='idle and slow clients in the last measurement')
     parser.add_argument('--program', default='build/release/pgmmr')
@@ -183,10 +184,16 @@ def main():
     try:
         service.wrk(8, 2, path, file.name, next(first))
         for _ in range(a.rounds):
-            note('database', database.rate(a.seconds))
-            note('encoding', encoding_rate(a.program, a.model, texts[:8000]))
+            encoding = encoding_rate(a.program, a.model, texts[:8000])
+            before = database.rate(a.seconds)
+            note('encoding', encoding)
             for clients in (8, 64):
-                note(clients, service.wrk(clients, a.seconds, path, file.name, next(first)))
+                figures = service.wrk(clients, a.seconds, path, file.name, next(first))
+                after = database.rate(a.seconds)
+                figures['share'] = figures['rate'] * (1 / encoding + 2 / (before + after))
+                note(clients, figures)
+                note('database', after)
+                before = after
             note('one', service.wrk(1, a.seconds, path, file.name, next(first), parts=True))
             crowd = SlowClients(service, a.slow)
             note('crowded', service.wrk(8, a.seconds, path, file.name, next(first)))
@@ -204,8 +211,8 @@ def main():
           f'{middle("encoding"):.0f}/s, both together allow {allowed:.0f}/s')
     for clients in (8, 64):
         refused = sum(one['refused'] for one in seen[clients])
-        print(f'{clients} clients: {middle(clients, "rate"):.0f}/s, {100 * middle(clients, "rate") / allowed:.0f} % of that; '
-              f'p50 {middle(clients, "p50"):.1f} ms, p99 {middle(clients, "p99"):.1f} ms, refused {refused}')
+        print(f'{clients} clients: {middle(clients, "rate"):.0f}/s, {100 * middle(clients, "share"):.0f} % of what was allowed '
+              f'at the time; p50 {middle(clients, "p50"):.1f} ms, p99 {middle(clients, "p99"):.1f} ms, refused {refused}')
     p50, inside = middle('one', 'p50'), middle('one', 'inside')
     print(f'one client: p50 {p50:.2f} ms, of which encoding and search {inside:.2f} ms')
     print(f'8 clients beside {a.slow} idle and slow ones: {middle("crowded", "rate"):.0f}/s, p99 '
