@@ -41,7 +41,7 @@ TEST_F(Api, DoesWhatItsDocumentSays) {
   start();
   const json document = json::parse(*openapi_document());
   EXPECT_EQ(document.at("openapi").get<std::string>(), "3.1.0");
-  const auto schema = [&](const char* name) {
+  const auto schema = [&](const char* name) -> const json& {
     return document.at("components").at("schemas").at(name);
   };
   auto one = client();
