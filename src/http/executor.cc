@@ -257,15 +257,13 @@ Executor::Jobs Executor::take_encoded() {
 }
 
 void Executor::end(Turn& turn) {
-  Jobs encoded;
   {
     const std::lock_guard lock(mutex_);
     if (!std::exchange(turn.taken_, false)) return;
     if (std::exchange(turn.searching_, false)) --searching_;
     if (--turns_ == searches_ + kReserve - 1 && !jobs_.empty()) filled_.notify_one();
-    encoded = take_encoded();
   }
-  for (const auto& job : encoded) job->embedding.set_value(std::move(job->vector));
+  hand_out({});
 }
 
 Embedding Executor::recall(const std::string& key) {

@@ -5,8 +5,8 @@
 // a short text costs, and a batch reads them once. Nobody waits for a batch to fill: an idle worker
 // takes what is there. Only where the database has as many searches as it answers at once, and one
 // more, do a search's texts wait, since their vectors would: they are one batch by the time one is
-// answered.
-// Each of its searches is woken when the database can take it, the first that came first.
+// answered. A search is woken with its vectors when the database can take it, first come, first
+// served.
 // Vectors are remembered, so that the next page of the same search, or a link that many follow,
 // costs nothing.
 #pragma once
@@ -107,8 +107,8 @@ class Executor {
   bool can_start(const Job& job) const;  // mutex_ is held
   Jobs take();                           // mutex_ is held; empty where none can start
   void encode(Jobs& texts);
-  void hand_out(Jobs encoded);
-  Jobs take_encoded();  // those whose search the database can take; mutex_ is held
+  void hand_out(Jobs encoded);  // them and earlier ones, as far as the database can take them
+  Jobs take_encoded();          // those whose search the database can take; mutex_ is held
   void end(Turn& turn);
   Embedding recall(const std::string& key);
   void remember(const std::string& key, Embedding embedding);

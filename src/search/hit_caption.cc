@@ -56,7 +56,7 @@ void add_texts(std::vector<std::string>& texts, std::string_view value) {
 }
 
 // Walks over the fields from name to name: every hit of every search comes through here, and a JSON
-// parser would look at each letter of what lies between. Not past the last caption.
+// parser would decode each letter of what lies between. Not past the last caption.
 //   returns  false for what is no JSON object
 bool read_captions(std::string_view json, const std::vector<CaptionColumn>& captions,
                    std::vector<std::vector<std::string>>& texts) {
