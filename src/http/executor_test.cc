@@ -17,8 +17,11 @@ namespace {
 class CountingEncoder : public test::ColourEncoder {
  public:
   Matrix encode_texts(std::span<const std::string> texts) const override {
+    {
+      const std::lock_guard lock(mutex);
+      largest = std::max(largest, texts.size());
+    }
     ++batches;
-    largest = std::max<std::size_t>(largest, texts.size());
     for (const std::string& text : texts) {
       if (text == "hold") gate.wait();
       if (text == "bad") throw Error(ErrorKind::kInvalidArgument, "bad text");
@@ -26,7 +29,8 @@ class CountingEncoder : public test::ColourEncoder {
     return ColourEncoder::encode_texts(texts);
   }
   mutable std::atomic<int> batches = 0;
-  mutable std::size_t largest = 0;
+  mutable std::mutex mutex;
+  mutable std::size_t largest = 0;  // guarded by mutex while workers run
   mutable std::latch gate{1};
 };
 
