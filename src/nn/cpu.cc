@@ -51,6 +51,8 @@ Cpu ask() {
 #if defined(__x86_64__)
   const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
   found.isa = name_of(isa);
+  // oneDNN does not tell F16C apart: no CPU has had AVX2 without it, but a hypervisor may hide it.
+  found.f16c = includes(isa, dnnl::cpu_isa::avx2) && __builtin_cpu_supports("f16c");
   found.avx512 = includes(isa, dnnl::cpu_isa::avx512_core);
   found.vnni =
       includes(isa, dnnl::cpu_isa::avx512_core_vnni) || includes(isa, dnnl::cpu_isa::avx2_vnni);

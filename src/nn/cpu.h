@@ -10,6 +10,7 @@
 namespace pgmmr {
 
 struct Cpu {
+  bool f16c = false;    // AVX2 and F16C: half floats become floats as they are loaded
   bool avx512 = false;  // F, BW, DQ, VL
   bool vnni = false;    // AVX512-VNNI or AVX-VNNI: int8 products that don't saturate
   bool bf16 = false;    // AVX512-BF16

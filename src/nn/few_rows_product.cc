@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "nn/cpu.h"
@@ -15,7 +16,7 @@ using vector::Eight;
 using vector::Floats;
 using vector::kLanes;
 
-constexpr int kAhead = 16;  // inputs whose weights are fetched before they are needed
+constexpr int kAheadBytes = 1024;  // weights that are fetched before they are needed
 // Inputs that are summed up by themselves, then added: rounding errors grow with what was summed.
 constexpr int kStretch = 768;
 constexpr int kNarrowRows = 6, kWideRows = 12, kWidePanels = 2;
@@ -79,22 +80,29 @@ PGMMR_WIDE void finish_wide(const Part& part, int row, int rows, int panel, cons
   finish_in<Floats>(part, row, rows, panel, sums, stride);
 }
 
-// Weights that are fetched meanwhile, a line at each input: of the next panels, by as many blocks.
+// Weights that are fetched meanwhile, at each input a step: of the next panels, by as many blocks.
 struct Ahead {
-  const float* at;
+  const std::byte* at;
   std::ptrdiff_t step;
+};
+
+// Where half floats are kept as floats, for the blocks of rows that come after; with steps of 0
+// nobody reads them.
+struct Kept {
+  float* at;
+  std::ptrdiff_t step, panel;  // floats to the next input, and to the next panel
 };
 
 // kRows rows from `row` of the part on, times kPanels panels, in vectors that fit one register
 // each: GCC keeps larger ones in memory.
-template <typename Vector, int kRows, int kPanels>
-PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahead) {
+//   weights  float or F16, of those panels
+template <typename Vector, int kRows, int kPanels, typename Weight>
+PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, const Weight* weights,
+                                 Ahead ahead, Kept kept) {
   constexpr int kOwnLanes = vector::lanes_of<Vector>();
   constexpr int kInPanel = kLanes / kOwnLanes, kVectors = kInPanel * kPanels;
   const int in = part.layer->in;
   const std::ptrdiff_t next_panel = std::ptrdiff_t{in} * kLanes;
-  const float* weights =
-      reinterpret_cast<const float*>(part.call->packed) + std::ptrdiff_t{panel} * next_panel;
   // Rows are reached from every fourth: x86 adds one, two or four strides for nothing.
   constexpr int kFours = (kRows + 3) / 4;
   const std::ptrdiff_t stride = part.stride, thrice = 3 * stride;
@@ -109,9 +117,17 @@ PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahe
       for (int v = 0; v < kVectors; ++v) {
         vector::load(weights + v / kInPanel * next_panel + v % kInPanel * kOwnLanes, columns[v]);
       }
+      if constexpr (std::is_same_v<Weight, F16>) {
+        PGMMR_UNROLL
+        for (int v = 0; v < kVectors; ++v) {
+          vector::store(columns[v], kept.at + v / kInPanel * kept.panel + v % kInPanel * kOwnLanes);
+        }
+        kept.at += kept.step;
+      }
       PGMMR_UNROLL
       for (int p = 0; p < kPanels; ++p) {
-        __builtin_prefetch(weights + p * next_panel + kAhead * kLanes);
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(weights + p * next_panel) +
+                           kAheadBytes);
       }
       __builtin_prefetch(ahead.at, 0, 2);
       ahead.at += ahead.step;
@@ -141,45 +157,79 @@ PGMMR_INLINE void multiply_block(const Part& part, int row, int panel, Ahead ahe
   }
 }
 
-template <typename Vector, int kRows, int kPanels>
-PGMMR_INLINE void multiply_rows(const Part& part, int row, int rows, int panel, Ahead ahead) {
+template <typename Vector, int kRows, int kPanels, typename Weight>
+PGMMR_INLINE void multiply_rows(const Part& part, int row, int rows, int panel,
+                                const Weight* weights, Ahead ahead, Kept kept) {
   if constexpr (kRows > 1) {
     if (rows < kRows)
-      return multiply_rows<Vector, kRows - 1, kPanels>(part, row, rows, panel, ahead);
+      return multiply_rows<Vector, kRows - 1, kPanels>(part, row, rows, panel, weights, ahead,
+                                                       kept);
   }
-  multiply_block<Vector, kRows, kPanels>(part, row, panel, ahead);
+  multiply_block<Vector, kRows, kPanels>(part, row, panel, weights, ahead, kept);
 }
 
-// As even as can be: a block of few rows waits for its own sums.
-template <typename Vector, int kMostRows, int kPanels>
-PGMMR_INLINE void multiply_panels(const Part& part) {
+// Lines of the cache for `count` floats, of this thread.
+float* scratch(std::ptrdiff_t count) {
+  thread_local std::vector<Floats> lines;
+  const auto needed = static_cast<std::size_t>(count / kLanes);
+  if (lines.size() < needed) lines.resize(needed);
+  return reinterpret_cast<float*>(lines.data());
+}
+
+// All rows, times kPanels panels, in blocks as even as can be: one of few rows waits for its own
+// sums. The first block of several widens half floats for the others.
+template <typename Vector, int kMostRows, int kPanels, typename Weight>
+PGMMR_INLINE void multiply_blocks(const Part& part, int panel) {
   const int blocks = (part.rows + kMostRows - 1) / kMostRows;
   const auto begin = [&](int block) { return part.rows * block / blocks; };
-  const auto* const packed = reinterpret_cast<const float*>(part.call->packed);
   const std::ptrdiff_t panel_size = std::ptrdiff_t{part.layer->in} * kLanes;
-  int panel = part.first_panel;
-  for (; panel + kPanels <= part.end_panel; panel += kPanels) {
-    for (int block = 0; block < blocks; ++block) {
-      const bool fetches = block < kPanels && panel + kPanels + block < part.end_panel;
-      const Ahead ahead = {packed + (panel + (fetches ? kPanels + block : 0)) * panel_size,
-                           fetches ? kLanes : 0};
-      multiply_rows<Vector, kMostRows, kPanels>(part, begin(block), begin(block + 1) - begin(block),
-                                                panel, ahead);
+  const auto* const packed = reinterpret_cast<const Weight*>(part.call->packed);
+  const Weight* const weights = packed + panel * panel_size;
+  constexpr bool kWidens = std::is_same_v<Weight, F16>;
+  Kept kept{};
+  if constexpr (kWidens) {
+    const bool wanted = blocks > 2;
+    kept = {scratch(kPanels * (wanted ? panel_size : kLanes)), wanted ? kLanes : 0,
+            wanted ? panel_size : kLanes};
+  }
+  for (int block = 0; block < blocks; ++block) {
+    const int next = panel + kPanels + block;
+    const bool fetches = block < kPanels && next < part.end_panel;
+    const Ahead ahead = {
+        reinterpret_cast<const std::byte*>(packed + (fetches ? next : panel) * panel_size),
+        fetches ? std::ptrdiff_t{sizeof(Weight)} * kLanes : 0};
+    const int row = begin(block), rows = begin(block + 1) - row;
+    if (kWidens && block > 0 && blocks > 2) {
+      multiply_rows<Vector, kMostRows, kPanels>(part, row, rows, panel,
+                                                static_cast<const float*>(kept.at), ahead, kept);
+    } else {
+      multiply_rows<Vector, kMostRows, kPanels>(part, row, rows, panel, weights, ahead, kept);
     }
   }
+}
+
+template <typename Vector, int kMostRows, int kPanels, typename Weight>
+PGMMR_INLINE void multiply_panels(const Part& part) {
+  int panel = part.first_panel;
+  for (; panel + kPanels <= part.end_panel; panel += kPanels) {
+    multiply_blocks<Vector, kMostRows, kPanels, Weight>(part, panel);
+  }
   for (; panel < part.end_panel; ++panel) {
-    for (int block = 0; block < blocks; ++block) {
-      multiply_rows<Vector, kMostRows, 1>(part, begin(block), begin(block + 1) - begin(block),
-                                          panel, {packed + panel * panel_size, 0});
-    }
+    multiply_blocks<Vector, kMostRows, 1, Weight>(part, panel);
   }
 }
 
 PGMMR_CLONES void multiply_narrow(const Part& part) {
-  multiply_panels<Eight, kNarrowRows, 1>(part);
+  multiply_panels<Eight, kNarrowRows, 1, float>(part);
+}
+PGMMR_F16C void multiply_narrow_f16(const Part& part) {
+  multiply_panels<Eight, kNarrowRows, 1, F16>(part);
 }
 PGMMR_WIDE void multiply_wide(const Part& part) {
-  multiply_panels<Floats, kWideRows, kWidePanels>(part);
+  multiply_panels<Floats, kWideRows, kWidePanels, float>(part);
+}
+PGMMR_WIDE void multiply_wide_f16(const Part& part) {
+  multiply_panels<Floats, kWideRows, kWidePanels, F16>(part);
 }
 
 void multiply_all(const Layer& layer, const Call& call, int first_panel, int end_panel) {
@@ -206,25 +256,38 @@ void multiply_all(const Layer& layer, const Call& call, int first_panel, int end
       }
       part.x = apart.data();
     }
-    cpu().avx512 ? multiply_wide(part) : multiply_narrow(part);
+    if (layer.f16_weights) {
+      cpu().avx512 ? multiply_wide_f16(part) : multiply_narrow_f16(part);
+    } else {
+      cpu().avx512 ? multiply_wide(part) : multiply_narrow(part);
+    }
   }
 }
 
 }  // namespace
 
+bool fit_f16(std::span<const float> weights) {
+  return cpu().f16c &&
+         std::ranges::all_of(weights, [](float value) { return exact_f16(value).has_value(); });
+}
+
 std::size_t packed_bytes(const Layer& layer) {
   return static_cast<std::size_t>(panel_count(layer)) * static_cast<std::size_t>(layer.in) *
-         sizeof(Floats);
+         kLanes * (layer.f16_weights ? sizeof(F16) : sizeof(float));
 }
 
 // Order: panels, inputs, outputs.
 void pack(const Layer& layer, const float* weights, std::byte* to) {
+  const auto put = [&to](auto value) {
+    std::memcpy(to, &value, sizeof value);
+    to += sizeof value;
+  };
   for (int panel = 0; panel < panel_count(layer); ++panel) {
-    for (int k = 0; k < layer.in; ++k, to += sizeof(Floats)) {
-      for (int i = 0; i < std::min(kLanes, layer.out - panel * kLanes); ++i) {
+    for (int k = 0; k < layer.in; ++k) {
+      for (int i = 0; i < kLanes; ++i) {
         const std::ptrdiff_t output = panel * kLanes + i;
-        std::memcpy(to + static_cast<std::size_t>(i) * sizeof(float),
-                    weights + output * layer.in + k, sizeof(float));
+        const float weight = output < layer.out ? weights[output * layer.in + k] : 0;
+        layer.f16_weights ? put(exact_f16(weight).value()) : put(weight);
       }
     }
   }

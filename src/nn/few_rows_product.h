@@ -5,8 +5,12 @@
 // Weights lie in panels of 16 outputs, in the order in which they are read. Rows pass a panel in
 // blocks whose sums stay in registers: twelve rows by two panels on AVX-512, six rows by one panel
 // with the sixteen registers of AVX2. Written in vectors of 16 that the compiler lowers to what the
-// CPU has (nn/vector.h). Proven against plain::linear on random shapes.
+// CPU has (nn/vector.h). Weights that half floats can hold exactly stay half floats, where the CPU
+// has an instruction for them: a short text's embedding is the time to read them, and that is half.
+// Proven against plain::linear on random shapes.
 #pragma once
+
+#include <span>
 
 #include "nn/panel_product.h"
 
@@ -14,6 +18,10 @@ namespace pgmmr::few_rows {
 
 using panel::Call;
 using panel::Layer;  // of kF32
+
+// Whether layers of such weights shall have f16_weights: all can be half floats, and this CPU widens
+// them as it loads them.
+bool fit_f16(std::span<const float> weights);
 
 std::size_t packed_bytes(const Layer& layer);
 

@@ -131,6 +131,10 @@ void Linear::State::load(WeightPack& pack, const std::function<Weights()>& read)
     return;
   }
   if (kernel == panel::Kernel::kFewRows) {
+    const auto fits = pack.floats(1, [&](std::span<float> to) {
+      to[0] = few_rows::fit_f16(weights().weights) ? 1.0f : 0.0f;
+    });
+    layer.f16_weights = fits[0] != 0;
     packed = pack.part(few_rows::packed_bytes(layer), [&](std::span<std::byte> to) {
       few_rows::pack(layer, weights().weights.data(), to.data());
     });

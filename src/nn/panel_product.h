@@ -22,6 +22,7 @@ struct Layer {
   int in = 0, out = 0;
   Number number = Number::kBf16;
   Epilogue epilogue = Epilogue::kStore;
+  bool f16_weights = false;  // of kF32: they are kept as half floats
 };
 
 inline int panels_of(const Layer& layer) { return (layer.out + kOutputs - 1) / kOutputs; }

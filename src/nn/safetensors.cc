@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "nn/f16.h"
 
 namespace pgmmr {
 namespace {
@@ -271,15 +272,7 @@ void check_layout(const TensorMap& tensors, std::string_view data, const std::st
   }
 }
 
-float widen_half(std::uint16_t half) {
-  // Moves exponent and fraction into place and lets a multiplication mend the exponent's bias,
-  // subnormals included; infinities and NaN keep their all-ones exponent.
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t magnitude = static_cast<std::uint32_t>(half & 0x7FFFu) << 13;
-  float value = std::bit_cast<float>(magnitude) * 0x1p112f;
-  const std::uint32_t special = magnitude >= 0x0F800000u ? 0x7F800000u : 0u;
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | special | sign);
-}
+float widen_half(std::uint16_t half) { return from_f16({half}); }
 
 float widen_bfloat(std::uint16_t half) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);

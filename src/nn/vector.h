@@ -10,6 +10,11 @@
 #include <cstdint>
 
 #include "nn/activations.h"
+#include "nn/f16.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 // Sanitizers instrument the resolver that picks a clone, which runs before they are ready; clang
 // builds only the fuzzers.
@@ -25,6 +30,13 @@
 #define PGMMR_WIDE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
 #else
 #define PGMMR_WIDE
+#endif
+
+// The same with Eight where cpu().f16c.
+#if defined(__x86_64__)
+#define PGMMR_F16C __attribute__((target("avx2,fma,f16c")))
+#else
+#define PGMMR_F16C
 #endif
 
 // What a clone is made of must be inlined into it to take its instructions. Vectors are passed by
@@ -88,6 +100,31 @@ PGMMR_INLINE void store(const Floats& from, Bf16* to) {
   const Ints kept = from == from ? rounded : (bits >> 16) | 0x40;
   *reinterpret_cast<UnalignedHalves*>(to) = __builtin_convertvector(kept, Halves);
 }
+
+// Half floats, exactly: only where the function that this is inlined into has the instruction.
+#if defined(__x86_64__) && !defined(__clang__)
+// The intrinsics return vectors by value, but inlined that is no ABI.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"
+typedef short EightShorts __attribute__((vector_size(16)));
+typedef short Shorts __attribute__((vector_size(32)));
+typedef short UnalignedEightShorts __attribute__((vector_size(16), aligned(2), may_alias));
+typedef short UnalignedShorts __attribute__((vector_size(32), aligned(2), may_alias));
+PGMMR_INLINE void load(const F16* from, Eight& to) {
+  const EightShorts bits = *reinterpret_cast<const UnalignedEightShorts*>(from);
+  to = __builtin_ia32_vcvtph2ps256(bits);
+}
+PGMMR_INLINE void load(const F16* from, Floats& to) {
+  const Shorts bits = *reinterpret_cast<const UnalignedShorts*>(from);
+  to = __builtin_ia32_vcvtph2ps512_mask(bits, Floats{}, -1, _MM_FROUND_CUR_DIRECTION);
+}
+#pragma GCC diagnostic pop
+#else
+template <typename Vector>
+PGMMR_INLINE void load(const F16* from, Vector& to) {
+  for (int i = 0; i < lanes_of<Vector>(); ++i) to[i] = from_f16(from[i]);
+}
+#endif
 
 // The nearest integers of -127 .. 127.
 PGMMR_INLINE void store(const Floats& from, std::int8_t* to) {
