@@ -20,7 +20,7 @@ case ${1:-} in
   *) echo "demo: unknown option $1; there is --no-serve" >&2; exit 2 ;;
 esac
 
-say "1 of 2  The sample collection: 5,458 emoji pictures with captions in English and Chinese"
+say "1 of 2  The sample collection: 4,861 emoji pictures with captions in English and Chinese"
 show ingest demo/emoji.parquet -c demo --model demo --caption text_en --caption text_zh
 
 say "2 of 2  Three searches"

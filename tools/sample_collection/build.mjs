@@ -11,7 +11,8 @@
 //
 // Sources are pinned by package-lock.json, and so is every encoder (sharp's own libwebp, DuckDB's
 // own Parquet writer). Compositing and the 256 -> 128 reduction of Fluent are integer arithmetic
-// here. Skin-tone variants are left out: they are the same thing five times over.
+// here. Variants of a person are left out, for they are the same thing many times over: skin tones,
+// and what `isVariant` says.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -37,6 +38,15 @@ function fluent(hexcode) {
   const names = [hexcode.toLowerCase(), bare(hexcode)];
   return names.map((n) => join(assets, n + '.webp')).find(existsSync) ?? null;
 }
+
+// Whether a sequence is another form of a thing that is there without it: a sex (detective, man detective,
+// woman detective), hair, a direction to face, or who a family or a couple is made of.
+function isVariant(hexcode) {
+  const points = hexcode.split('-');
+  return points.includes('200D') && (['1F468', '1F469'].includes(points[0])  // man, woman, joined to something
+    || points.some((p) => ['2640', '2642', '27A1', '1F9B0', '1F9B1', '1F9B2', '1F9B3', '1F9D2'].includes(p)));
+}
+
 const styles = {
   noto: datasource('emoji-datasource-google', 'google'),
   twemoji: datasource('emoji-datasource-twitter', 'twitter'),
@@ -72,7 +82,8 @@ const messages = json(join(modules, 'emojibase-data/meta/groups.json'));
 const kinds = json(join(here, 'kinds.json'));
 
 const rows = [];
-for (const thing of en.filter((e) => e.group !== undefined && e.group !== 2).sort((a, b) => a.order - b.order)) {
+for (const thing of en.filter((e) => e.group !== undefined && e.group !== 2
+  && !isVariant(e.hexcode)).sort((a, b) => a.order - b.order)) {
   const group = messages.groups[thing.group];
   const kind = kinds[messages.subgroups[thing.subgroup]];
   const chinese = zh.get(thing.hexcode);

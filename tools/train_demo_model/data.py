@@ -65,13 +65,11 @@ class Data:
         flips, hues = (torch.from_numpy(may[things]) for may in (self.flips, self.hues))
         return pictures.augment(self.pixels[drawn], flips, hues, generator)
 
-    def batch(self, things, rng, generator, run=None):
-        """Two drawings and one text of each thing, either language.
+    def pair(self, things, rng, generator, run=None):
+        """Two drawings of each thing -> pixels [2n, 3, S, S], their classes [2n].
 
         run: so many things in a row share a pair of styles, so that a thing's nearest neighbours in its own
         style, such as another person with the same hat, are there to be told apart; None: any styles.
-
-        -> pixels [2n, 3, S, S], their classes [2n], n lists of ids, meant float [n, things]
         """
         styles = [(None, None)] * len(things)
         for i in range(0, len(things), run or len(things)):
@@ -79,8 +77,15 @@ class Data:
                 styles[i:i + run] = [tuple(map(str, rng.choice(list(pictures.MAKER), 2, replace=False)))] * run
         first = [self.draw(t, style[0], None, rng) for t, style in zip(things, styles)]
         drawn = first + [self.draw(t, style[1], d, rng) for t, style, d in zip(things, styles, first)]
-        classes = torch.from_numpy(np.tile(things, 2))
-        pixels = self.augmented(drawn, np.tile(things, 2), generator)
+        classes = np.tile(things, 2)
+        return self.augmented(drawn, classes, generator), torch.from_numpy(classes)
+
+    def batch(self, things, rng, generator, run=None):
+        """pair, and one text of each thing, either language.
+
+        -> pixels [2n, 3, S, S], their classes [2n], n lists of ids, meant float [n, things]
+        """
+        pixels, classes = self.pair(things, rng, generator, run)
         said = [(captions.LANGUAGES[rng.integers(2)], t) for t in things]
         texts, meant = [], torch.zeros(len(said), len(self.flips))
         for row, (lang, t) in enumerate(said):

@@ -1,12 +1,14 @@
-"""What the three training scripts share: their options, their draws, the running average, what they say as they go."""
+"""What the training scripts share: their options, their draws, the running average, what they say as they go."""
 import argparse
 import collections
 import os
 import time
 from pathlib import Path
 
-# Before PyTorch is loaded: OpenBLAS takes a new CPU for an old one, and OpenMP spins.
+# Before PyTorch is loaded: OpenBLAS takes a new CPU for an old one; its threads and OpenMP's spin while they wait, in each
+# other's way.
 os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch

@@ -51,12 +51,12 @@ def prepare(vision):
             key.copy_((query + key) / 2 ** 0.5)
 
 
-def kept(pixels, generator):
-    """float [n, 3, S, S] -> int64 [n, KEPT], the patches to keep: at random, but blank ones last."""
+def kept(pixels, generator, count):
+    """float [n, 3, S, S] -> int64 [n, count], the patches to keep: at random, but blank ones last."""
     chance = torch.rand(len(pixels), 64, generator=generator)
     patches = pixels.view(len(pixels), 3, 8, 8, 8, 8)
     busy = (patches.amax((3, 5)) - patches.amin((3, 5))).amax(1).flatten(1) > 0.5
-    return (chance - 0.6 * busy).argsort(1)[:, :KEPT]
+    return (chance - 0.6 * busy).argsort(1)[:, :count]
 
 
 def draw(data, rng, generator):
@@ -110,7 +110,7 @@ def train(clip, net, things, data, a, state):
         for pixels in draw(data, rng, generator):
             if step >= a.steps:
                 break
-            keep = kept(pixels, generator) if step < a.steps - a.full else None
+            keep = kept(pixels, generator, KEPT) if step < a.steps - a.full else None
             parts = losses(clip, hint, net, things, pixels, keep)
             optimiser.step(sum(parts.values()), rate(step, a.steps, a.cooldown))
             loop.blend(average, clip, min(0.995, (step + 1) / (step + 20)))

@@ -4,7 +4,7 @@ for the teacher, and the vision tower to telling neighbours apart by itself.
 The four losses and the batches (sixteen things of one kind in a row, in one pair of styles) are train_teacher.py's;
 every patch is kept, and the learnt vectors of the things stand still. Everything is seeded.
 
-    python3 train_together.py --work work --student work/student.pt --out work/checkpoint.pt
+    python3 train_together.py --work work --student work/student.pt --out work/together.pt
 """
 import copy
 import json
@@ -41,7 +41,7 @@ def train(clip, things, data, steps, lr, seed):
 
 
 def main():
-    parser = loop.options(__doc__, "work/checkpoint.pt", steps=750, lr=8e-4)
+    parser = loop.options(__doc__, "work/together.pt", steps=750, lr=8e-4)
     parser.add_argument("--teacher", default="work/teacher.pt")
     parser.add_argument("--student", default="work/student.pt")
     a = parser.parse_args()
