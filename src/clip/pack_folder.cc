@@ -21,8 +21,8 @@ constexpr int kLayout = 5;
 PackFolder::PackFolder(const std::optional<std::filesystem::path>& folder,
                        const std::string& fingerprint, const std::string& tower,
                        Precision precision)
-    : key_(fmt::format("{}\n{}\n{}\n{}\nlayout {}\n{}\n", fingerprint, tower, name_of(precision),
-                       cpu().isa, kLayout, kernel_library())) {
+    : key_(fmt::format("{}\n{}\n{}\n{}{}\nlayout {}\n{}\n", fingerprint, tower, name_of(precision),
+                       cpu().isa, cpu().f16c ? " with F16C" : "", kLayout, kernel_library())) {
   try {
     file_ = (folder ? *folder : data_dir() / "weights") /
             fmt::format("{}-{}-{}-{}.pack", fingerprint.substr(0, 16), tower, name_of(precision),
