@@ -177,7 +177,7 @@ float* scratch(std::ptrdiff_t count) {
 }
 
 // All rows, times kPanels panels, in blocks as even as can be: one of few rows waits for its own
-// sums. The first block of several widens half floats for the others.
+// sums. The first block of many widens half floats for the others.
 template <typename Vector, int kMostRows, int kPanels, typename Weight>
 PGMMR_INLINE void multiply_blocks(const Part& part, int panel) {
   const int blocks = (part.rows + kMostRows - 1) / kMostRows;
@@ -185,12 +185,12 @@ PGMMR_INLINE void multiply_blocks(const Part& part, int panel) {
   const std::ptrdiff_t panel_size = std::ptrdiff_t{part.layer->in} * kLanes;
   const auto* const packed = reinterpret_cast<const Weight*>(part.call->packed);
   const Weight* const weights = packed + panel * panel_size;
-  constexpr bool kWidens = std::is_same_v<Weight, F16>;
+  // To widen once more costs less than to keep what one other block reads.
+  const bool keeps = std::is_same_v<Weight, F16> && blocks > 2;
   Kept kept{};
-  if constexpr (kWidens) {
-    const bool wanted = blocks > 2;
-    kept = {scratch(kPanels * (wanted ? panel_size : kLanes)), wanted ? kLanes : 0,
-            wanted ? panel_size : kLanes};
+  if constexpr (std::is_same_v<Weight, F16>) {
+    const std::ptrdiff_t kept_panel = keeps ? panel_size : kLanes;
+    kept = {scratch(kPanels * kept_panel), keeps ? kLanes : 0, kept_panel};
   }
   for (int block = 0; block < blocks; ++block) {
     const int next = panel + kPanels + block;
@@ -199,7 +199,7 @@ PGMMR_INLINE void multiply_blocks(const Part& part, int panel) {
         reinterpret_cast<const std::byte*>(packed + (fetches ? next : panel) * panel_size),
         fetches ? std::ptrdiff_t{sizeof(Weight)} * kLanes : 0};
     const int row = begin(block), rows = begin(block + 1) - row;
-    if (kWidens && block > 0 && blocks > 2) {
+    if (keeps && block > 0) {
       multiply_rows<Vector, kMostRows, kPanels>(part, row, rows, panel,
                                                 static_cast<const float*>(kept.at), ahead, kept);
     } else {
