@@ -8,19 +8,23 @@ Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural netw
 """
 import torch
 
-import loop
-
 
 def orthogonal(g):
-    """float32 [n, rows, columns] -> the same or bfloat16, singular values near 1: five Newton-Schulz steps."""
+    """float32 [n, rows, columns] -> the same with singular values near 1: five Newton-Schulz steps.
+
+    A step multiplies x by a polynomial p of s = x x^T, and s by p twice; so the steps are taken on s, which is small, and
+    their product meets x once.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = g.shape[1] > g.shape[2]
     x = (g.transpose(1, 2) if tall else g)
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    x = x.bfloat16() if loop.BF16 else x
+    s, product = torch.bmm(x, x.transpose(1, 2)), None
     for _ in range(5):
-        s = torch.bmm(x, x.transpose(1, 2))
-        x = a * x + torch.bmm(b * s + c * torch.bmm(s, s), x)
+        p = a * torch.eye(s.shape[1]) + b * s + c * torch.bmm(s, s)
+        product = p if product is None else torch.bmm(p, product)
+        s = torch.bmm(torch.bmm(p, s), p)
+    x = torch.bmm(product, x)
     return x.transpose(1, 2) if tall else x
 
 
@@ -42,7 +46,7 @@ class Muon(torch.optim.Optimizer):
                 m = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 m.lerp_(p.grad, 1 - group["momentum"])
                 updates.append(p.grad.lerp(m, group["momentum"]).flatten(1))
-            for p, u in zip(group["params"], orthogonal(torch.stack(updates)).float()):
+            for p, u in zip(group["params"], orthogonal(torch.stack(updates))):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(u.view_as(p), alpha=-group["lr"] * 0.2 * max(u.shape) ** 0.5)
 

@@ -27,6 +27,8 @@ SAME = {"1F1F8-1F1EF": "1F1F3-1F1F4", "1F1E7-1F1FB": "1F1F3-1F1F4", "1F1F2-1F1EB
 FLIPPED_KINDS = ("face-", "cat-face", "monkey-face", "animal-", "plant-", "food-", "drink", "transport-ground",
                  "transport-water", "transport-air", "clothing", "tool", "musical-instrument", "household", "medical",
                  "science", "person", "hand", "body", "sport", "place-building", "event")
+# Things of these kinds are known by their size or by which way they point.
+MEASURED_KINDS = ("geometric", "time", "arrow")
 # Things of these kinds are known by their colour, and those that one of the words calls by it.
 COLOURED_KINDS = ("face-", "cat-face", "monkey-face", "food-", "drink", "plant-", "heart", "geometric", "country-flag",
                   "flag", "subdivision-flag", "sky-weather", "alphanum", "keycap", "zodiac", "av-symbol",
@@ -34,8 +36,23 @@ COLOURED_KINDS = ("face-", "cat-face", "monkey-face", "food-", "drink", "plant-"
 COLOUR_WORDS = {"red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white", "pink", "gray", "grey"}
 
 
+SEX_HAIR_DIRECTION = {"2640", "2642", "27A1", "1F9B0", "1F9B1", "1F9B2", "1F9B3"}
+MAN_WOMAN, ADULT, FAMILY, COUPLE, KISS = {"1F468", "1F469"}, "1F9D1", "1F46A", "1F491", "1F48F"
+
+
 def thing_of(hexcode):
-    return SAME.get(hexcode, hexcode)
+    """What a drawing is a drawing of, without U+FE0F: a man, a woman or anybody with that work, hair or direction is that
+    person, every couple is the couple and every family the family, for makers draw a guard as the man who is one."""
+    hexcode = SAME.get(hexcode, hexcode).replace("-FE0F", "")
+    first, *joined = hexcode.split("-200D-")
+    if not joined:
+        return hexcode
+    if "2764" in joined:
+        return KISS if "1F48B" in joined else COUPLE
+    if {*MAN_WOMAN, "1F466", "1F467", "1F9D2"} & set(joined):
+        return FAMILY
+    joined = [p for p in joined if p not in SEX_HAIR_DIRECTION]
+    return "-200D-".join([ADULT if first in MAN_WOMAN else first, *joined])
 
 
 def held_out(keys):
@@ -118,20 +135,21 @@ def normalise(rgb):
     return (rgb - MEAN) / STD
 
 
-def augment(rgba, flip, hue, g):
-    """uint8 [n, 4, S, S], bool [n] may be flipped, bool [n] may have any hue, generator -> float32 [n, 3, S, S].
+def augment(rgba, flip, hue, measured, g):
+    """uint8 [n, 4, S, S], bool [n] may be flipped, may have any hue, stays as it lies, generator -> float32 [n, 3, S, S].
 
     Normalised for CLIP.
 
     Scale 0.72..1.08, turn up to 15 degrees, shift up to 10 %, flips where harmless, another background for
-    40 %, brightness, contrast and saturation, another hue for 20 % of those that may, gray for 3 %.
+    40 %, brightness, contrast and saturation, another hue for 20 % of those that may, gray for 3 %. What stays as it
+    lies keeps scale, turn and shift.
     """
     n = len(rgba)
     u = lambda *shape: torch.rand(*shape, generator=g)
     x = rgba.float().div_(255)
     alpha = x[:, 3:]
     x = torch.cat([x[:, :3] * alpha, alpha], 1)
-    strong = (u(n) < 0.85).float()
+    strong = (~measured & (u(n) < 0.85)).float()
     zoom = 1 + strong * ((1 / (0.72 + 0.36 * u(n))) - 1)
     turn = strong * (u(n) - 0.5) * 2 * 0.26
     mirror = torch.where(flip & (u(n) < 0.5), -1.0, 1.0)

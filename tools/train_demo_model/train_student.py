@@ -8,11 +8,14 @@ is patient and consistent"). Three losses, summed:
   places  after the fourth layer each patch's state, put through a learnt matrix, against the teacher's features of
           that place (Romero et al. 2015, hints; both normalised)
 
-Half of the patches are dropped (Li et al. 2023, FLIP), blank ones first, except in the last `--full` steps.
+Most of the patches are dropped (Li et al. 2023, FLIP), blank ones first: 40 of 64, half of them after 1,000 steps, none in
+the last `--full`.
 Everything is seeded.
 
     python3 train_student.py --work work --teacher work/teacher.pt --out work/student.pt
 """
+import loop  # before PyTorch: it says how its threads wait
+
 import copy
 import json
 from pathlib import Path
@@ -23,13 +26,12 @@ import torch.nn.functional as F
 
 import convnet
 import evaluate
-import loop
 import model
 import muon
 import train_teacher
 
 PICTURES = 256
-KEPT = 32
+KEPT, LATER_KEPT, LATER = 24, 32, 1000
 HINTED_LAYER = 4
 
 
@@ -60,8 +62,8 @@ def kept(pixels, generator, count):
 
 
 def draw(data, rng, generator):
-    """An epoch of drawings, each once -> pixels [PICTURES, 3, S, S] at a time."""
-    drawn = np.array([(d, t) for t in sorted(data.of_class) for d in data.of_class[t]])
+    """An epoch of drawings, all of a thing as often as Data.often says -> pixels [PICTURES, 3, S, S] at a time."""
+    drawn = np.array([(d, t) for t in data.often(rng) for d in data.of_class[t]])
     drawn = drawn[rng.permutation(len(drawn))]
     for i in range(0, len(drawn) - PICTURES + 1, PICTURES):
         part = drawn[i:i + PICTURES]
@@ -110,7 +112,8 @@ def train(clip, net, things, data, a, state):
         for pixels in draw(data, rng, generator):
             if step >= a.steps:
                 break
-            keep = kept(pixels, generator, KEPT) if step < a.steps - a.full else None
+            count = KEPT if step < LATER else LATER_KEPT
+            keep = kept(pixels, generator, count) if step < a.steps - a.full else None
             parts = losses(clip, hint, net, things, pixels, keep)
             optimiser.step(sum(parts.values()), rate(step, a.steps, a.cooldown))
             loop.blend(average, clip, min(0.995, (step + 1) / (step + 20)))
@@ -126,10 +129,10 @@ def train(clip, net, things, data, a, state):
 
 
 def main():
-    parser = loop.options(__doc__, "work/student.pt", steps=2000, lr=1.5e-3)
+    parser = loop.options(__doc__, "work/student.pt", steps=1650, lr=1.5e-3)
     parser.add_argument("--teacher", default="work/teacher.pt")
     parser.add_argument("--cooldown", type=int, default=1200)
-    parser.add_argument("--full", type=int, default=350, help="last steps with every patch")
+    parser.add_argument("--full", type=int, default=200, help="last steps with every patch")
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state, for instance with other --steps")
     a = parser.parse_args()
     data = loop.begin(a)

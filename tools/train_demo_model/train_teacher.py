@@ -10,11 +10,14 @@ A step takes 128 things, two drawings of each and a text in English or Chinese. 
   text      text against the same vectors, so that both towers meet there
             (the last two stand for a batch of all things; Movshovitz-Attias et al. 2017, proxies)
 
-The last `--hard` steps begin again at half the rate with harder batches: sixteen things of one kind in a row, all in one
-pair of styles, because what looked alike at first was above all what the same hand had drawn.
+The first steps see drawings of 48 x 48 pixels, which cost three fifths (Howard 2018, progressive resizing). The last `--hard`
+steps begin again at half the rate with harder batches: sixteen things of one kind in a row, all in one pair of styles, because
+what looked alike at first was above all what the same hand had drawn.
 
     python3 train_teacher.py --work work --out work/teacher.pt
 """
+import loop  # before PyTorch: it says how its threads wait
+
 import json
 
 import torch
@@ -22,12 +25,13 @@ import torch.nn.functional as F
 
 import convnet
 import evaluate
-import loop
 import model
 import muon
+import pictures
 from data import POSITIONS
 
 RUN = 16
+SMALL = 48
 
 
 def pad(rows, end):
@@ -72,8 +76,9 @@ def rate(step, steps, warmup=60):
     return min(1, (step + 1) / warmup, (steps - step) / (0.6 * steps))
 
 
-def train(clip, net, things, parameters, data, steps, lr, seed, stage, run):
-    """run: as Data.batch takes it."""
+def train(clip, net, things, parameters, data, steps, lr, seed, stage, run, size):
+    """run: as Data.batch takes it; size: the drawings' side in pixels."""
+    embed = lambda pixels: net(F.interpolate(pixels, size, mode="bilinear", antialias=True))[0]
     optimiser, progress = muon.Optimiser(parameters, lr), loop.Progress()
     step, epoch = 0, 0
     while step < steps:
@@ -81,14 +86,13 @@ def train(clip, net, things, parameters, data, steps, lr, seed, stage, run):
         for batch_of in data.epoch(rng, run or 8):
             if step >= steps:
                 break
-            parts = losses(clip, lambda pixels: net(pixels)[0], things, data,
-                           data.batch(batch_of, rng, generator, run))
+            parts = losses(clip, embed, things, data, data.batch(batch_of, rng, generator, run))
             optimiser.step(sum(parts.values()), rate(step, steps))
             step += 1
             progress.add(step, parts)
         epoch += 1
     net.eval()
-    found = evaluate.figures(clip, data, data.validation, lambda pixels: net(pixels)[0])
+    found = evaluate.figures(clip, data, data.validation, embed)
     progress.say(step, f"validation {json.dumps(found)}")
     net.train()
 
@@ -99,8 +103,8 @@ def save(out, clip, net, things, data, config):
 
 
 def main():
-    parser = loop.options(__doc__, "work/teacher.pt", steps=900, lr=2e-3)
-    parser.add_argument("--hard", type=int, default=500, help="steps after those, with harder batches")
+    parser = loop.options(__doc__, "work/teacher.pt", steps=1000, lr=2e-3)
+    parser.add_argument("--hard", type=int, default=600, help="steps after those, with harder batches")
     parser.add_argument("--from-easy", action="store_true", help="OUT has had its --steps: only the hard ones are left")
     a = parser.parse_args()
     data = loop.begin(a)
@@ -119,9 +123,9 @@ def main():
         net.load_state_dict(saved["net"])
         things.data.copy_(saved["things"])
     else:
-        train(clip, net, things, parameters, data, a.steps, a.lr, a.seed, 0, None)
+        train(clip, net, things, parameters, data, a.steps, a.lr, a.seed, 0, None, SMALL)
         save(a.out, clip, net, things, data, config)
-    train(clip, net, things, parameters, data, a.hard, a.lr / 2, a.seed, 1, RUN)
+    train(clip, net, things, parameters, data, a.hard, a.lr / 2, a.seed, 1, RUN, pictures.SIZE)
     save(a.out, clip, net, things, data, config)
 
 

@@ -11,8 +11,10 @@ Layers are left out at random, later ones more often (Huang et al. 2016, stochas
 blank ones first, except in the last third of the steps. What comes out is four fifths of the weights after and one of those
 before (Wortsman et al. 2022, model soups).
 
-    python3 train_vision.py --work work --checkpoint work/together.pt --out work/checkpoint.pt
+    python3 train_vision.py --work work --checkpoint work/student.pt --out work/checkpoint.pt
 """
+import loop  # before PyTorch: it says how its threads wait
+
 import copy
 import json
 import types
@@ -21,7 +23,6 @@ import torch
 import torch.nn.functional as F
 
 import evaluate
-import loop
 import model
 import muon
 import pictures
@@ -63,6 +64,8 @@ def train(clip, data, steps, lr, seed):
     with torch.no_grad():
         names = [evaluate.embed_words(clip, data.tokenizer, [t[language]["name"] for t in data.captions.things]).t()
                  for language in ("en", "zh")]
+    for vectors in names:
+        vectors[:, [thing for thing, of in enumerate(data.class_of) if thing != of]] = 0  # drawn as another's
     things, average = centres(clip, data), copy.deepcopy(clip)
     for name, parameter in clip.named_parameters():
         parameter.requires_grad_(model.is_vision(name))
@@ -91,8 +94,8 @@ def train(clip, data, steps, lr, seed):
 
 
 def main():
-    parser = loop.options(__doc__, "work/checkpoint.pt", steps=1200, lr=5e-4)
-    parser.add_argument("--checkpoint", default="work/together.pt")
+    parser = loop.options(__doc__, "work/checkpoint.pt", steps=800, lr=8e-4)
+    parser.add_argument("--checkpoint", default="work/student.pt")
     a = parser.parse_args()
     data, saved = loop.begin(a), torch.load(a.checkpoint)
     clip = model.Clip(saved["config"])
