@@ -34,10 +34,10 @@ COLOURED_KINDS = ("face-", "cat-face", "monkey-face", "food-", "drink", "plant-"
                   "flag", "subdivision-flag", "sky-weather", "alphanum", "keycap", "zodiac", "av-symbol",
                   "transport-sign", "warning", "award-medal", "emotion", "hand")
 COLOUR_WORDS = {"red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white", "pink", "gray", "grey"}
-
-
+# Unicode's building blocks of a person, as the sample collection's isVariant knows them.
 SEX_HAIR_DIRECTION = {"2640", "2642", "27A1", "1F9B0", "1F9B1", "1F9B2", "1F9B3"}
-MAN_WOMAN, ADULT, FAMILY, COUPLE, KISS = {"1F468", "1F469"}, "1F9D1", "1F46A", "1F491", "1F48F"
+MAN_WOMAN, ADULT, CHILDREN = {"1F468", "1F469"}, "1F9D1", {"1F466", "1F467", "1F9D2"}
+HEART, LIPS, COUPLE, KISS, FAMILY = "2764", "1F48B", "1F491", "1F48F", "1F46A"
 
 
 def thing_of(hexcode):
@@ -47,9 +47,9 @@ def thing_of(hexcode):
     first, *joined = hexcode.split("-200D-")
     if not joined:
         return hexcode
-    if "2764" in joined:
-        return KISS if "1F48B" in joined else COUPLE
-    if {*MAN_WOMAN, "1F466", "1F467", "1F9D2"} & set(joined):
+    if HEART in joined:
+        return KISS if LIPS in joined else COUPLE
+    if (MAN_WOMAN | CHILDREN) & set(joined):
         return FAMILY
     joined = [p for p in joined if p not in SEX_HAIR_DIRECTION]
     return "-200D-".join([ADULT if first in MAN_WOMAN else first, *joined])

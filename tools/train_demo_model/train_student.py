@@ -8,9 +8,8 @@ is patient and consistent"). Three losses, summed:
   places  after the fourth layer each patch's state, put through a learnt matrix, against the teacher's features of
           that place (Romero et al. 2015, hints; both normalised)
 
-Most of the patches are dropped (Li et al. 2023, FLIP), blank ones first: 40 of 64, half of them after 1,000 steps, none in
-the last `--full`.
-Everything is seeded.
+Patches are dropped (Li et al. 2023, FLIP), blank ones first: 40 of 64, from step 1,000 on 32, none in the last `--full`
+steps. Everything is seeded.
 
     python3 train_student.py --work work --teacher work/teacher.pt --out work/student.pt
 """
