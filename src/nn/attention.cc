@@ -20,15 +20,20 @@ using vector::kLanes;
 
 // A tile's scores stay in the second-level cache up to 577 keys (ViT-L/14 at 336 pixels).
 constexpr int kTile = 48;
-// Rows whose sums of 16 columns stay in registers: of AVX-512's thirty-two, of AVX2's sixteen.
+// Rows whose sums of two vectors stay in registers: of AVX-512's thirty-two, of AVX2's sixteen.
 constexpr int kWideRows = 12, kNarrowRows = 6;
 
-// c[kRows, 16] = a[kRows, depth] * b[depth, 16]
-template <typename Vector, int kRows>
+// Part `part` of so many, as even as can be: a product of few rows waits for its own sums.
+constexpr int even_start(int count, int part, int parts) {
+  return static_cast<int>(std::int64_t{count} * part / parts);
+}
+
+// c[kRows, kVectors vectors] = a[kRows, depth] * b[depth, the same]
+template <typename Vector, int kVectors, int kRows>
 PGMMR_INLINE void multiply_block(const float* a, std::ptrdiff_t a_stride, const float* b,
                                  std::ptrdiff_t b_stride, int depth, float* c,
                                  std::ptrdiff_t c_stride) {
-  constexpr int kOwnLanes = vector::lanes_of<Vector>(), kVectors = kLanes / kOwnLanes;
+  constexpr int kOwnLanes = vector::lanes_of<Vector>();
   // Rows are reached from every fourth: x86 adds one, two or four strides for nothing.
   constexpr int kFours = (kRows + 3) / 4;
   const std::ptrdiff_t thrice = 3 * a_stride;
@@ -57,60 +62,86 @@ PGMMR_INLINE void multiply_block(const float* a, std::ptrdiff_t a_stride, const 
   }
 }
 
-template <typename Vector, int kRows>
+template <typename Vector, int kVectors, int kRows>
 PGMMR_INLINE void multiply_rows(const float* a, std::ptrdiff_t a_stride, const float* b,
                                 std::ptrdiff_t b_stride, int rows, int depth, float* c,
                                 std::ptrdiff_t c_stride) {
   if constexpr (kRows > 1) {
     if (rows < kRows) {
-      return multiply_rows<Vector, kRows - 1>(a, a_stride, b, b_stride, rows, depth, c, c_stride);
+      return multiply_rows<Vector, kVectors, kRows - 1>(a, a_stride, b, b_stride, rows, depth, c,
+                                                        c_stride);
     }
   }
-  multiply_block<Vector, kRows>(a, a_stride, b, b_stride, depth, c, c_stride);
+  multiply_block<Vector, kVectors, kRows>(a, a_stride, b, b_stride, depth, c, c_stride);
 }
 
-// c[rows, columns] = a[rows, depth] * b[depth, columns]; columns is a multiple of the lanes.
+// c[rows, columns] = a[rows, depth] * b[depth, columns]; columns is a multiple of kLanes.
 template <typename Vector, int kMostRows>
 PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float* b,
                            std::ptrdiff_t b_stride, int rows, int depth, int columns, float* c,
                            std::ptrdiff_t c_stride) {
-  for (int j = 0; j < columns; j += kLanes) {
-    for (int i = 0; i < rows; i += kMostRows) {
-      multiply_rows<Vector, kMostRows>(a + i * a_stride, a_stride, b + j, b_stride,
-                                       std::min(kMostRows, rows - i), depth, c + i * c_stride + j,
-                                       c_stride);
+  constexpr int kPair = 2 * vector::lanes_of<Vector>();
+  const int blocks = (rows + kMostRows - 1) / kMostRows;
+  for (int j = 0; j < columns; j += kPair) {
+    for (int block = 0; block < blocks; ++block) {
+      const int i = even_start(rows, block, blocks);
+      const int count = even_start(rows, block + 1, blocks) - i;
+      const float* const from = a + i * a_stride;
+      float* const to = c + i * c_stride + j;
+      if (kPair <= kLanes || j + kPair <= columns) {
+        multiply_rows<Vector, 2, kMostRows>(from, a_stride, b + j, b_stride, count, depth, to,
+                                            c_stride);
+      } else {
+        multiply_rows<Vector, 1, kMostRows>(from, a_stride, b + j, b_stride, count, depth, to,
+                                            c_stride);
+      }
     }
   }
 }
 
-// Softmax over the first seen of row's padded values times scale; the rest becomes zero.
+// Softmax over the first values of each of up to kTile rows times scale, `seen` of them and, if
+// each sees one more than the one before, so many more; the rest of its padded values become zero.
+// Each step is taken for all rows, which do not wait for each other as what follows in one row
+// does.
 template <typename Vector>
-PGMMR_INLINE void softmax(float* row, int seen, int padded, float scale) {
+PGMMR_INLINE void softmax(float* scores, std::ptrdiff_t stride, int rows, int seen, bool one_more,
+                          int padded, float scale) {
   constexpr int kOwnLanes = vector::lanes_of<Vector>();
-  for (int j = seen; j < padded; ++j) row[j] = -INFINITY;
-  Vector tops, value;
-  vector::load(row, tops);
-  for (int j = kOwnLanes; j < padded; j += kOwnLanes) {
-    vector::load(row + j, value);
-    tops = value > tops ? value : tops;
+  float tops[kTile], units[kTile];
+  Vector value;
+  for (int i = 0; i < rows; ++i) {
+    float* const row = scores + i * stride;
+    const int seen_here = one_more ? seen + i : seen;
+    Vector largest = Vector{} - INFINITY;
+    for (int j = 0; j < padded; j += kOwnLanes) {
+      vector::load(row + j, value);
+      if (j + kOwnLanes > seen_here) {
+        vector::set_from(seen_here - j, -INFINITY, value);
+        vector::store(value, row + j);
+      }
+      largest = value > largest ? value : largest;
+    }
+    tops[i] = vector::largest_of(largest);
   }
-  float top = tops[0];
-  for (int lane = 1; lane < kOwnLanes; ++lane) top = tops[lane] > top ? tops[lane] : top;
-  Vector sums = {};
-  for (int j = 0; j < padded; j += kOwnLanes) {
-    vector::load(row + j, value);
-    value = (value - top) * scale;
-    vector::exponential(value);
-    vector::store(value, row + j);
-    sums += value;
+  for (int i = 0; i < rows; ++i) {
+    float* const row = scores + i * stride;
+    Vector sums = {};
+    for (int j = 0; j < padded; j += kOwnLanes) {
+      vector::load(row + j, value);
+      value = (value - tops[i]) * scale;
+      vector::exponential(value);
+      vector::store(value, row + j);
+      sums += value;
+    }
+    units[i] = 1 / vector::sum_of(sums);
   }
-  float sum = 0;
-  for (int lane = 0; lane < kOwnLanes; ++lane) sum += sums[lane];
-  const float unit = 1 / sum;
-  for (int j = 0; j < padded; j += kOwnLanes) {
-    vector::load(row + j, value);
-    value *= unit;
-    vector::store(value, row + j);
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < padded; j += kOwnLanes) {
+      float* const at = scores + i * stride + j;
+      vector::load(at, value);
+      value *= units[i];
+      vector::store(value, at);
+    }
   }
 }
 
@@ -129,24 +160,27 @@ struct Head {
 template <typename Vector, int kMostRows>
 PGMMR_INLINE void attend_head_in(const Head& head, float* scores, float* result) {
   const float scale = 1 / std::sqrt(static_cast<float>(head.head_dim));
-  for (int first = 0; first < head.query_count; first += kTile) {
-    const int rows = std::min(kTile, head.query_count - first);
+  // A head of whole vectors is stored where it belongs.
+  const bool direct = head.padded_dim == head.head_dim;
+  const std::ptrdiff_t result_stride = direct ? head.out_stride : head.padded_dim;
+  const int tiles = (head.query_count + kTile - 1) / kTile;
+  for (int tile = 0; tile < tiles; ++tile) {
+    const int first = even_start(head.query_count, tile, tiles);
+    const int rows = even_start(head.query_count, tile + 1, tiles) - first;
+    float* const out = head.out + first * head.out_stride;
     // With a causal mask the tile's last row sees the most keys.
     const int seen_by_tile = head.causal ? first + rows : head.key_count;
     const int columns = vector::round_up(seen_by_tile);
     multiply<Vector, kMostRows>(head.queries + first * head.query_stride, head.query_stride,
                                 head.keys, head.padded_keys, rows, head.head_dim, columns, scores,
                                 head.padded_keys);
-    for (int i = 0; i < rows; ++i) {
-      const int seen = head.causal ? first + i + 1 : head.key_count;
-      softmax<Vector>(scores + static_cast<std::ptrdiff_t>(i) * head.padded_keys, seen, columns,
-                      scale);
-    }
+    softmax<Vector>(scores, head.padded_keys, rows, head.causal ? first + 1 : head.key_count,
+                    head.causal, columns, scale);
     multiply<Vector, kMostRows>(scores, head.padded_keys, head.values, head.value_stride, rows,
-                                seen_by_tile, head.padded_dim, result, head.padded_dim);
-    for (int i = 0; i < rows; ++i) {
-      std::copy_n(result + static_cast<std::ptrdiff_t>(i) * head.padded_dim, head.head_dim,
-                  head.out + (first + i) * head.out_stride);
+                                seen_by_tile, head.padded_dim, direct ? out : result,
+                                result_stride);
+    for (int i = 0; i < rows && !direct; ++i) {
+      std::copy_n(result + i * result_stride, head.head_dim, out + i * head.out_stride);
     }
   }
 }

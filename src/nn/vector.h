@@ -56,6 +56,7 @@ namespace pgmmr::vector {
 constexpr int kLanes = 16;
 typedef float Floats __attribute__((vector_size(64)));
 typedef float Eight __attribute__((vector_size(32)));
+typedef float Four __attribute__((vector_size(16)));
 typedef std::int32_t Ints __attribute__((vector_size(64)));
 typedef std::uint16_t Halves __attribute__((vector_size(32)));
 typedef std::int8_t Bytes __attribute__((vector_size(16)));
@@ -132,6 +133,42 @@ PGMMR_INLINE void store(const Floats& from, std::int8_t* to) {
   const Floats shifted = from + 0x1.8p23f;
   *reinterpret_cast<UnalignedBytes*>(to) =
       __builtin_convertvector(reinterpret_cast<Ints>(shifted), Bytes);
+}
+
+// The lanes from lane `first` on become value.
+template <typename Vector>
+PGMMR_INLINE void set_from(int first, float value, Vector& x) {
+  using Integers = decltype(x < x);
+  Integers lanes;
+  for (int i = 0; i < lanes_of<Vector>(); ++i) lanes[i] = i;
+  x = lanes < first ? x : Vector{} + value;
+}
+
+// All lanes joined, half by half; join(a, b) leaves its result in a.
+template <typename Join>
+PGMMR_INLINE float fold(const Eight& x, const Join& join) {
+  Four a = __builtin_shufflevector(x, x, 0, 1, 2, 3);
+  join(a, __builtin_shufflevector(x, x, 4, 5, 6, 7));
+  join(a, __builtin_shufflevector(a, a, 2, 3, 2, 3));
+  join(a, __builtin_shufflevector(a, a, 1, 1, 1, 1));
+  return a[0];
+}
+template <typename Join>
+PGMMR_INLINE float fold(const Floats& x, const Join& join) {
+  Eight a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+  join(a, __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
+  return fold(a, join);
+}
+
+template <typename Vector>
+PGMMR_INLINE float sum_of(const Vector& x) {
+  return fold(
+      x, [](auto& a, const auto& b) __attribute__((always_inline)) { a += b; });
+}
+template <typename Vector>
+PGMMR_INLINE float largest_of(const Vector& x) {
+  return fold(
+      x, [](auto& a, const auto& b) __attribute__((always_inline)) { a = b > a ? b : a; });
 }
 
 // e^x for x <= 0, to 2 units in the last place: Cephes expf, x = n ln 2 + r, a polynomial in r.
