@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "nn/cpu.h"
+#include "nn/parallel.h"
 #include "nn/tile_attention.h"
 #include "nn/vector.h"
 
@@ -22,11 +23,6 @@ using vector::kLanes;
 constexpr int kTile = 48;
 // Rows whose sums of two vectors stay in registers: of AVX-512's thirty-two, of AVX2's sixteen.
 constexpr int kWideRows = 12, kNarrowRows = 6;
-
-// Part `part` of so many, as even as can be: a product of few rows waits for its own sums.
-constexpr int even_start(int count, int part, int parts) {
-  return static_cast<int>(std::int64_t{count} * part / parts);
-}
 
 // c[kRows, kVectors vectors] = a[kRows, depth] * b[depth, the same]
 template <typename Vector, int kVectors, int kRows>
@@ -84,8 +80,8 @@ PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float*
   const int blocks = (rows + kMostRows - 1) / kMostRows;
   for (int j = 0; j < columns; j += kPair) {
     for (int block = 0; block < blocks; ++block) {
-      const int i = even_start(rows, block, blocks);
-      const int count = even_start(rows, block + 1, blocks) - i;
+      const int i = start_of_part(rows, block, blocks);
+      const int count = start_of_part(rows, block + 1, blocks) - i;
       const float* const from = a + i * a_stride;
       float* const to = c + i * c_stride + j;
       if (kPair <= kLanes || j + kPair <= columns) {
@@ -165,8 +161,8 @@ PGMMR_INLINE void attend_head_in(const Head& head, float* scores, float* result)
   const std::ptrdiff_t result_stride = direct ? head.out_stride : head.padded_dim;
   const int tiles = (head.query_count + kTile - 1) / kTile;
   for (int tile = 0; tile < tiles; ++tile) {
-    const int first = even_start(head.query_count, tile, tiles);
-    const int rows = even_start(head.query_count, tile + 1, tiles) - first;
+    const int first = start_of_part(head.query_count, tile, tiles);
+    const int rows = start_of_part(head.query_count, tile + 1, tiles) - first;
     float* const out = head.out + first * head.out_stride;
     // With a causal mask the tile's last row sees the most keys.
     const int seen_by_tile = head.causal ? first + rows : head.key_count;

@@ -181,7 +181,7 @@ float* scratch(std::ptrdiff_t count) {
 template <typename Vector, int kMostRows, int kPanels, typename Weight>
 PGMMR_INLINE void multiply_blocks(const Part& part, int panel) {
   const int blocks = (part.rows + kMostRows - 1) / kMostRows;
-  const auto begin = [&](int block) { return part.rows * block / blocks; };
+  const auto begin = [&](int block) { return start_of_part(part.rows, block, blocks); };
   const std::ptrdiff_t panel_size = std::ptrdiff_t{part.layer->in} * kLanes;
   const auto* const packed = reinterpret_cast<const Weight*>(part.call->packed);
   const Weight* const weights = packed + panel * panel_size;

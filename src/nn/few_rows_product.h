@@ -19,8 +19,8 @@ namespace pgmmr::few_rows {
 using panel::Call;
 using panel::Layer;  // of kF32
 
-// Whether layers of such weights shall have f16_weights: all can be half floats, and this CPU widens
-// them as it loads them.
+// Whether layers of such weights shall have f16_weights: all can be half floats, and this CPU
+// widens them as it loads them.
 bool fit_f16(std::span<const float> weights);
 
 std::size_t packed_bytes(const Layer& layer);

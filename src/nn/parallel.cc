@@ -98,10 +98,10 @@ class Pool {
         parts = static_cast<int>(ticket >> 16 & 0xFFFF);
         if (ticket >> 32 != region || part >= parts) return;
       } while (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel));
-      const std::int64_t count = count_.load(std::memory_order_relaxed);
+      const int count = count_.load(std::memory_order_relaxed);
       try {
-        (*work_.load(std::memory_order_relaxed))(static_cast<int>(count * part / parts),
-                                                 static_cast<int>(count * (part + 1) / parts));
+        (*work_.load(std::memory_order_relaxed))(start_of_part(count, part, parts),
+                                                 start_of_part(count, part + 1, parts));
       } catch (...) {
         const std::lock_guard lock(mutex_);
         if (!failure_) failure_ = std::current_exception();

@@ -5,6 +5,7 @@
 // in hand and no more, and helpers sleep between calls.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 
 namespace pgmmr {
@@ -43,5 +44,11 @@ void for_each_range(int count, int grain, const std::function<void(int begin, in
 
 // How many threads for_each_range will use here.
 int helping_threads();
+
+// Where part `part` of so many begins, if they are as even as can be: a product of few rows, for
+// instance, would wait for its own sums.
+constexpr int start_of_part(int count, int part, int parts) {
+  return static_cast<int>(std::int64_t{count} * part / parts);
+}
 
 }  // namespace pgmmr

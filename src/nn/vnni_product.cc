@@ -132,7 +132,6 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
   const Activations& x = *call.x;
   const panel::Finish finish(layer, call);
   const int all_steps = steps_of(layer), per_chunk = chunk_steps(layer);
-  // As even as can be: a block of few rows waits for its own sums.
   const int blocks = (x.rows() + kBlock - 1) / kBlock;
   const auto* packed = reinterpret_cast<const char*>(call.packed);
   std::vector<std::int32_t> starts(static_cast<std::size_t>(x.rows()));
@@ -151,8 +150,8 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
     for (int panel = first; panel < end; ++panel) {
       const char* weights = panels + panel * panel_bytes;
       for (int block = 0; block < blocks; ++block) {
-        const int row = static_cast<int>(std::int64_t{x.rows()} * block / blocks);
-        const int rows = static_cast<int>(std::int64_t{x.rows()} * (block + 1) / blocks) - row;
+        const int row = start_of_part(x.rows(), block, blocks);
+        const int rows = start_of_part(x.rows(), block + 1, blocks) - row;
         kMultiply[static_cast<std::size_t>(rows) - 1](
             part_of(row), x.stride(), weights, steps, starts.data() + row, sums,
             weights + panel_bytes + static_cast<std::ptrdiff_t>(block) * ahead * kLine, ahead);
