@@ -95,10 +95,9 @@ PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float*
   }
 }
 
-// Softmax over the first values of each of up to kTile rows times scale, `seen` of them and, if
-// each sees one more than the one before, so many more; the rest of its padded values become zero.
-// Each step is taken for all rows, which do not wait for each other as what follows in one row
-// does.
+// Softmax of up to kTile rows times scale, each over its first `seen` values, with one_more each
+// over one more than the row before; the rest of its padded values become zero. What follows in one
+// row waits for what was before, so each step is taken for all rows.
 template <typename Vector>
 PGMMR_INLINE void softmax(float* scores, std::ptrdiff_t stride, int rows, int seen, bool one_more,
                           int padded, float scale) {
