@@ -84,7 +84,9 @@ void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* pan
   const std::int8_t* at[kFours];
   for (int i = 0; i < kFours; ++i) at[i] = x + 4 * i * stride;
   const std::ptrdiff_t thrice = 3 * stride;
-  const int fetched = std::min(steps, (lines + 1) / 2);
+  // Spread over the block: a burst would take what loads from the second level wait in.
+  const int pairs = std::max(steps / 2, 1);
+  const int each = std::min((lines + pairs - 1) / pairs, 4);
   const auto multiply_step = [&](int step) __attribute__((always_inline)) {
     const __m512i weights_left = _mm512_load_si512(panel + step * kStepBytes);
     const __m512i weights_right = _mm512_load_si512(panel + step * kStepBytes + kLine);
@@ -105,11 +107,11 @@ void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* pan
     PGMMR_UNROLL
     for (int i = 0; i < kFours; ++i) at[i] += 2 * kGroup;
     panel += 2 * kStepBytes;
-    if (step < fetched) {
-      PGMMR_UNROLL
-      for (int i = 0; i < 4; ++i) _mm_prefetch(next + i * kLine, _MM_HINT_T1);
-      next += 4 * kLine;
+    PGMMR_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      if (i < each) _mm_prefetch(next + i * kLine, _MM_HINT_T1);
     }
+    next += each * kLine;
   }
   if (step < steps) multiply_step(0);
   PGMMR_UNROLL
