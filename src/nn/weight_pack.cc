@@ -9,6 +9,9 @@
 #include <cstring>
 #include <fstream>
 #include <new>
+#include <ostream>
+#include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "nn/vector.h"
@@ -101,6 +104,32 @@ std::uint64_t sum_of_head(Head head, const std::string& key,
 std::size_t data_begin(const Head& head) {
   return rounded(sizeof(Head) + head.key_bytes + head.parts * sizeof(std::size_t), kPage);
 }
+
+// Writes a file in pieces of 2 MB that begin at multiples of it. So Linux keeps it in pages of 2 MB
+// where the file system has them (ext4 since 6.16, XFS): a process maps one at once, where it would
+// wait for each of 32 times 64 kB, and the CPU finds it in its page tables at once, too.
+class PieceWriter {
+ public:
+  explicit PieceWriter(std::ostream& out) : out_(out) { piece_.reserve(kPiece); }
+
+  void add(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const std::string_view part = bytes.substr(0, kPiece - piece_.size());
+      piece_ += part;
+      bytes.remove_prefix(part.size());
+      if (piece_.size() == kPiece) flush();
+    }
+  }
+  void flush() {
+    out_.write(piece_.data(), static_cast<std::streamsize>(piece_.size()));
+    piece_.clear();
+  }
+
+ private:
+  static constexpr std::size_t kPiece = std::size_t{2} << 20;
+  std::ostream& out_;
+  std::string piece_;
+};
 
 }  // namespace
 
@@ -198,11 +227,12 @@ void WeightPack::save(const std::filesystem::path& path, const std::string& key)
   std::error_code code;
   {
     std::ofstream out(beside, std::ios::binary | std::ios::trunc);
-    out.write(front.data(), static_cast<std::streamsize>(front.size()));
+    PieceWriter pieces(out);
+    pieces.add(front);
     for (const Part& part : made_) {
-      out.write(reinterpret_cast<const char*>(part.bytes.get()),
-                static_cast<std::streamsize>(room_for(part.size)));
+      pieces.add({reinterpret_cast<const char*>(part.bytes.get()), room_for(part.size)});
     }
+    pieces.flush();
     out.close();
     if (out) std::filesystem::rename(beside, path, code);
     if (out && !code) return;

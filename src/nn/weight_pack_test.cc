@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -58,6 +59,25 @@ TEST_F(WeightPackOnDisk, GivesThePartsBackWithoutMakingThem) {
   WeightPack moved = std::move(pack);
   make_parts(moved, made);
   EXPECT_EQ(made, 0);
+}
+
+TEST(WeightPack, KeepsPartsThatAreLargerThanAPieceOfTheFile) {
+  const test::TemporaryFolder folder;
+  constexpr std::size_t kLarge = (std::size_t{5} << 20) + 12345;
+  const auto make = [](std::span<std::byte> to) {
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<std::byte>(i * 7 + (i >> 12));
+  };
+  WeightPack pack;
+  std::vector<std::byte> small(100), large(kLarge);
+  make(small);
+  make(large);
+  for (const std::size_t size : {small.size(), kLarge, small.size()}) pack.part(size, make);
+  pack.save(folder.path() / "x.pack", "key");
+  WeightPack again(folder.path() / "x.pack", "key");
+  const auto nothing = [](std::span<std::byte>) { ADD_FAILURE() << "made again"; };
+  EXPECT_TRUE(std::ranges::equal(again.part(small.size(), nothing), small));
+  EXPECT_TRUE(std::ranges::equal(again.part(kLarge, nothing), large));
+  EXPECT_TRUE(std::ranges::equal(again.part(small.size(), nothing), small));
 }
 
 TEST_F(WeightPackOnDisk, RefusesPartsOfAnotherModel) {
