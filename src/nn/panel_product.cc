@@ -134,17 +134,22 @@ Finish::Finish(const Layer& layer, const Call& call)
                     ? function_for<true>(layer.epilogue, call.halves != nullptr)
                     : function_for<false>(layer.epilogue, call.halves != nullptr)) {}
 
+char* Finish::result(int row, int panel) const {
+  const int column = panel * kOutputs;
+  char* const first = call_.halves != nullptr ? reinterpret_cast<char*>(call_.halves + column)
+                                              : reinterpret_cast<char*>(call_.floats + column);
+  return first + row * call_.result_stride;
+}
+
 void Finish::operator()(const std::int32_t* sums, int row, int rows, int panel,
                         bool with_bias) const {
   const int column = panel * kOutputs;
   const bool int8 = layer_.number == Number::kInt8;
-  char* const result = call_.halves != nullptr ? reinterpret_cast<char*>(call_.halves + column)
-                                               : reinterpret_cast<char*>(call_.floats + column);
   function_(sums, rows, std::min(kOutputs, layer_.out - column),
             {.row_scales = int8 ? call_.x->scales() + row : nullptr,
              .scales = int8 ? call_.scales + column : nullptr,
              .bias = call_.bias != nullptr && with_bias ? call_.bias + column : nullptr,
-             .result = result + row * call_.result_stride,
+             .result = result(row, panel),
              .stride = call_.result_stride});
 }
 

@@ -52,6 +52,9 @@ class Finish {
   //   with_bias  not for the second part of the inputs and later ones, which add to the first
   void operator()(const std::int32_t* sums, int row, int rows, int panel, bool with_bias) const;
 
+  // Where the results of that row and panel go.
+  char* result(int row, int panel) const;
+
  private:
   struct Target;
   using Function = void (*)(const std::int32_t* sums, int rows, int columns, const Target& target);

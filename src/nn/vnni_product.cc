@@ -58,7 +58,7 @@ void pack(const Layer& layer, const float* weights, const float* scales, std::by
   }
 }
 
-PGMMR_INSTRUCTIONS_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")
+PGMMR_INSTRUCTIONS_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,prfchw")
 namespace {
 
 // What the sums of a row begin with: the numbers of x from `at` on, whole lines of them.
@@ -71,11 +71,19 @@ std::int32_t start_of(const std::int8_t* at, int lines) {
   return -kOffset * _mm512_reduce_add_epi32(sums);
 }
 
-// sums[kRows, 32] = starts + x[kRows, steps] * panel. While it runs, lines of what comes next are
-// fetched.
+// What is fetched while a block is multiplied, evenly: a burst would take what loads from the
+// second level wait in.
+struct Fetched {
+  const char* weights;  // of what comes next, so many lines
+  int lines;
+  const char* results;  // of this block: a panel's two lines in each row, to be written
+  std::ptrdiff_t stride;
+};
+
+// sums[kRows, 32] = starts + x[kRows, steps] * panel
 template <int kRows>
 void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* panel, int steps,
-                    const std::int32_t* starts, std::int32_t* sums, const char* next, int lines) {
+                    const std::int32_t* starts, std::int32_t* sums, Fetched fetched) {
   __m512i left[kRows], right[kRows];
   PGMMR_UNROLL
   for (int i = 0; i < kRows; ++i) left[i] = right[i] = _mm512_set1_epi32(starts[i]);
@@ -84,9 +92,10 @@ void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* pan
   const std::int8_t* at[kFours];
   for (int i = 0; i < kFours; ++i) at[i] = x + 4 * i * stride;
   const std::ptrdiff_t thrice = 3 * stride;
-  // Spread over the block: a burst would take what loads from the second level wait in.
   const int pairs = std::max(steps / 2, 1);
-  const int each = std::min((lines + pairs - 1) / pairs, 4);
+  const int each = std::min((fetched.lines + pairs - 1) / pairs, 4);
+  const int pairs_a_row = std::max(pairs / kRows, 1);
+  int until_row = 0;
   const auto multiply_step = [&](int step) __attribute__((always_inline)) {
     const __m512i weights_left = _mm512_load_si512(panel + step * kStepBytes);
     const __m512i weights_right = _mm512_load_si512(panel + step * kStepBytes + kLine);
@@ -102,16 +111,26 @@ void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* pan
   };
   int step = 0;
   for (; step + 1 < steps; step += 2) {
+    if (until_row-- == 0) {
+      __builtin_prefetch(fetched.results, 1);
+      __builtin_prefetch(fetched.results + kLine, 1);
+      fetched.results += fetched.stride;
+      until_row = pairs_a_row - 1;
+    }
     multiply_step(0);
     multiply_step(1);
     PGMMR_UNROLL
     for (int i = 0; i < kFours; ++i) at[i] += 2 * kGroup;
     panel += 2 * kStepBytes;
-    PGMMR_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      if (i < each) _mm_prefetch(next + i * kLine, _MM_HINT_T1);
+    _mm_prefetch(fetched.weights, _MM_HINT_T1);
+    if (each > 1) {
+      _mm_prefetch(fetched.weights + kLine, _MM_HINT_T1);
+      if (each > 2) {
+        _mm_prefetch(fetched.weights + 2 * kLine, _MM_HINT_T1);
+        _mm_prefetch(fetched.weights + 3 * kLine, _MM_HINT_T1);
+      }
     }
-    next += each * kLine;
+    fetched.weights += each * kLine;
   }
   if (step < steps) multiply_step(0);
   PGMMR_UNROLL
@@ -156,7 +175,10 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
         const int rows = start_of_part(x.rows(), block + 1, blocks) - row;
         kMultiply[static_cast<std::size_t>(rows) - 1](
             part_of(row), x.stride(), weights, steps, starts.data() + row, sums,
-            weights + panel_bytes + static_cast<std::ptrdiff_t>(block) * ahead * kLine, ahead);
+            {.weights = weights + panel_bytes + static_cast<std::ptrdiff_t>(block) * ahead * kLine,
+             .lines = ahead,
+             .results = finish.result(row, panel),
+             .stride = call.result_stride});
         finish(sums, row, rows, panel, chunk == 0);
       }
     }
