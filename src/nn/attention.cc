@@ -71,11 +71,34 @@ PGMMR_INLINE void multiply_rows(const float* a, std::ptrdiff_t a_stride, const f
   multiply_block<Vector, kVectors, kRows>(a, a_stride, b, b_stride, depth, c, c_stride);
 }
 
+// What the next head will read. Of many pictures it lies beyond the second-level cache, so it is
+// fetched into it while this head is computed, a few rows after each block of a product.
+struct Upcoming {
+  struct Rows {
+    const float* first;
+    std::ptrdiff_t stride;
+  };
+  Rows parts[3];  // queries, keys and values
+  int rows = 0, width = 0;
+
+  PGMMR_INLINE void fetch_some() {
+    constexpr int kRows = 3;
+    const int some = std::min(rows, kRows);
+    for (int row = 0; row < some; ++row) {
+      for (Rows& part : parts) {
+        for (int at = 0; at < width; at += kLanes) __builtin_prefetch(part.first + at, 0, 2);
+        part.first += part.stride;
+      }
+    }
+    rows -= some;
+  }
+};
+
 // c[rows, columns] = a[rows, depth] * b[depth, columns]; columns is a multiple of kLanes.
 template <typename Vector, int kMostRows>
 PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float* b,
                            std::ptrdiff_t b_stride, int rows, int depth, int columns, float* c,
-                           std::ptrdiff_t c_stride) {
+                           std::ptrdiff_t c_stride, Upcoming& upcoming) {
   constexpr int kPair = 2 * vector::lanes_of<Vector>();
   const int blocks = (rows + kMostRows - 1) / kMostRows;
   for (int j = 0; j < columns; j += kPair) {
@@ -91,6 +114,7 @@ PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float*
         multiply_rows<Vector, 1, kMostRows>(from, a_stride, b + j, b_stride, count, depth, to,
                                             c_stride);
       }
+      upcoming.fetch_some();
     }
   }
 }
@@ -150,6 +174,7 @@ struct Head {
   int query_count, key_count, head_dim, padded_keys, padded_dim;
   std::ptrdiff_t value_stride;
   bool causal;
+  Upcoming upcoming;
 };
 
 template <typename Vector, int kMostRows>
@@ -158,6 +183,7 @@ PGMMR_INLINE void attend_head_in(const Head& head, float* scores, float* result)
   // A head of whole vectors is stored where it belongs.
   const bool direct = head.padded_dim == head.head_dim;
   const std::ptrdiff_t result_stride = direct ? head.out_stride : head.padded_dim;
+  Upcoming upcoming = head.upcoming;
   const int tiles = (head.query_count + kTile - 1) / kTile;
   for (int tile = 0; tile < tiles; ++tile) {
     const int first = start_of_part(head.query_count, tile, tiles);
@@ -168,12 +194,12 @@ PGMMR_INLINE void attend_head_in(const Head& head, float* scores, float* result)
     const int columns = vector::round_up(seen_by_tile);
     multiply<Vector, kMostRows>(head.queries + first * head.query_stride, head.query_stride,
                                 head.keys, head.padded_keys, rows, head.head_dim, columns, scores,
-                                head.padded_keys);
+                                head.padded_keys, upcoming);
     softmax<Vector>(scores, head.padded_keys, rows, head.causal ? first + 1 : head.key_count,
                     head.causal, columns, scale);
     multiply<Vector, kMostRows>(scores, head.padded_keys, head.values, head.value_stride, rows,
-                                seen_by_tile, head.padded_dim, direct ? out : result,
-                                result_stride);
+                                seen_by_tile, head.padded_dim, direct ? out : result, result_stride,
+                                upcoming);
     for (int i = 0; i < rows && !direct; ++i) {
       std::copy_n(result + i * result_stride, head.head_dim, out + i * head.out_stride);
     }
@@ -272,7 +298,8 @@ void copy_rows(const float* from, std::ptrdiff_t stride, int count, int dim, int
 
 // One head in float32, whatever it is stored as. Rows of float32 are read where they are; values
 // only where a head is whole vectors, since vectors of them are read.
-void attend_in_float(const AttentionCall& call, int h) {
+//   last  no head of these rows follows
+void attend_in_float(const AttentionCall& call, int h, bool last) {
   const int width = call.queries->cols();
   const int head_dim = width / call.heads, column = h * head_dim;
   const int padded_keys = vector::round_up(call.key_count);
@@ -302,7 +329,8 @@ void attend_in_float(const AttentionCall& call, int h) {
             .padded_keys = padded_keys,
             .padded_dim = padded_dim,
             .value_stride = padded_dim,
-            .causal = call.causal};
+            .causal = call.causal,
+            .upcoming = {}};
   const std::ptrdiff_t stride = 2 * std::ptrdiff_t{width};  // of keys and values
   if (halves) {
     const Bf16* const key_rows = call.keys_values->row<Bf16>(call.first_key) + column;
@@ -323,6 +351,13 @@ void attend_in_float(const AttentionCall& call, int h) {
     head.queries = call.queries->row<float>(call.first_query) + column;
     head.out = call.out->row<float>(call.first_query) + column;
     head.query_stride = head.out_stride = width;
+    if (!last) {
+      head.upcoming = {.parts = {{head.queries + head_dim, width},
+                                 {key_rows + head_dim, stride},
+                                 {key_rows + width + head_dim, stride}},
+                       .rows = call.key_count,
+                       .width = head_dim};
+    }
   }
   const auto attend_head = cpu().avx512 ? attend_wide : attend_narrow;
   attend_head(head, scores, scores + size(kTile, padded_keys));
@@ -361,7 +396,7 @@ void attend(const AttentionCall& call, int first_head, int end_head) {
     if (halves && cpu().amx) {
       attend_on_tiles(call, h);
     } else {
-      attend_in_float(call, h);
+      attend_in_float(call, h, h + 1 == end_head);
     }
   }
 }
