@@ -87,13 +87,16 @@ class Data:
         classes = np.tile(things, 2)
         return self.augmented(drawn, classes, generator), torch.from_numpy(classes)
 
-    def batch(self, things, rng, generator, run=None):
+    def batch(self, things, rng, generator):
         """pair, and one text of each thing, either language.
 
         -> pixels [2n, 3, S, S], their classes [2n], n lists of ids, meant float [n, things]
         """
-        pixels, classes = self.pair(things, rng, generator, run)
-        said = [(captions.LANGUAGES[rng.integers(2)], t) for t in things]
+        pixels, classes = self.pair(things, rng, generator)
+        return pixels, classes, *self.texts([(captions.LANGUAGES[rng.integers(2)], t) for t in things], rng)
+
+    def texts(self, said, rng):
+        """A text of each (language, thing) -> lists of ids, meant float [texts, things]: what each is right for."""
         texts, meant = [], torch.zeros(len(said), len(self.flips))
         for row, (lang, t) in enumerate(said):
             text, about = self.captions.sample(t, lang, rng)
@@ -101,4 +104,4 @@ class Data:
             about = [t] if about is None else np.unique([self.class_of[i] for i in np.flatnonzero(about)])
             meant[row, about] = 1
             meant[row, t] = 1
-        return pixels, classes, texts, meant
+        return texts, meant

@@ -8,8 +8,8 @@ is patient and consistent"). Three losses, summed:
   places  after the fourth layer each patch's state, put through a learnt matrix, against the teacher's features of
           that place (Romero et al. 2015, hints; both normalised)
 
-Patches are dropped (Li et al. 2023, FLIP), blank ones first: 40 of 64, from step 1,000 on 32, none in the last `--full`
-steps. Everything is seeded.
+40 of the 64 patches are dropped (Li et al. 2023, FLIP), blank ones first. The rate stays where it is: what comes out is the
+running average. Everything is seeded.
 
     python3 train_student.py --work work --teacher work/teacher.pt --out work/student.pt
 """
@@ -30,7 +30,8 @@ import muon
 import train_teacher
 
 PICTURES = 256
-KEPT, LATER_KEPT, LATER = 24, 32, 1000
+KEPT = 24
+WARMUP = 100
 HINTED_LAYER = 4
 
 
@@ -77,18 +78,11 @@ def losses(clip, hint, net, things, pixels, keep):
         said = hint(states[HINTED_LAYER - 1][:, 1:])
     own = F.normalize(clip.visual_projection(pooled).float(), dim=-1)
     places = F.layer_norm(places.float().flatten(2).transpose(1, 2), places.shape[1:2])
-    if keep is not None:
-        places = places.gather(1, keep[:, :, None].expand(-1, -1, places.shape[2]))
+    places = places.gather(1, keep[:, :, None].expand(-1, -1, places.shape[2]))
     things = F.normalize(things, dim=1).t()
     return {"same": 5 * (1 - (own * taught).sum(1).mean()),
             "sorted": train_teacher.soft(20 * own @ things, (20 * taught @ things).softmax(1)),
             "places": F.mse_loss(said.float(), places)}
-
-
-def rate(step, steps, cooldown, warmup=100):
-    """Share of the peak learning rate: linear warm-up, plateau, half a cosine to zero."""
-    left = (steps - step) / cooldown
-    return min(1, (step + 1) / warmup, 1.0 if left > 1 else float(0.5 - 0.5 * np.cos(np.pi * left)))
 
 
 def train(clip, net, things, data, a, state):
@@ -111,27 +105,22 @@ def train(clip, net, things, data, a, state):
         for pixels in draw(data, rng, generator):
             if step >= a.steps:
                 break
-            count = KEPT if step < LATER else LATER_KEPT
-            keep = kept(pixels, generator, count) if step < a.steps - a.full else None
-            parts = losses(clip, hint, net, things, pixels, keep)
-            optimiser.step(sum(parts.values()), rate(step, a.steps, a.cooldown))
+            parts = losses(clip, hint, net, things, pixels, kept(pixels, generator, KEPT))
+            optimiser.step(sum(parts.values()), min(1, (step + 1) / WARMUP))
             loop.blend(average, clip, min(0.995, (step + 1) / (step + 20)))
             step += 1
             progress.add(step, parts)
-            if step % 400 == 0 or step == a.steps:
-                progress.say(step, f"validation {json.dumps(evaluate.figures(average, data, data.validation))}")
         epoch += 1
         if epoch % 5 == 0:
             torch.save({"clip": clip.state_dict(), "average": average.state_dict(), "hint": hint.state_dict(),
                         "optimiser": optimiser.state_dict(), "step": step, "epoch": epoch}, state)
+    progress.say(step, f"validation {json.dumps(evaluate.figures(average, data, data.validation))}")
     return average
 
 
 def main():
-    parser = loop.options(__doc__, "work/student.pt", steps=1650, lr=1.5e-3)
+    parser = loop.options(__doc__, "work/student.pt", steps=1000, lr=1.5e-3)
     parser.add_argument("--teacher", default="work/teacher.pt")
-    parser.add_argument("--cooldown", type=int, default=1200)
-    parser.add_argument("--full", type=int, default=200, help="last steps with every patch")
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state, for instance with other --steps")
     a = parser.parse_args()
     data = loop.begin(a)

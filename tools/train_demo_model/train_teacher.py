@@ -10,10 +10,6 @@ A step takes 128 things, two drawings of each and a text in English or Chinese. 
   text      text against the same vectors, so that both towers meet there
             (the last two stand for a batch of all things; Movshovitz-Attias et al. 2017, proxies)
 
-The first steps see drawings of 48 x 48 pixels, which cost three fifths (Howard 2018, progressive resizing). The last `--hard`
-steps begin again at half the rate with harder batches: sixteen things of one kind in a row, all in one pair of styles, because
-what looked alike at first was above all what the same hand had drawn.
-
     python3 train_teacher.py --work work --out work/teacher.pt
 """
 import loop  # before PyTorch: it says how its threads wait
@@ -27,11 +23,7 @@ import convnet
 import evaluate
 import model
 import muon
-import pictures
 from data import POSITIONS
-
-RUN = 16
-SMALL = 48
 
 
 def pad(rows, end):
@@ -76,37 +68,26 @@ def rate(step, steps, warmup=60):
     return min(1, (step + 1) / warmup, (steps - step) / (0.6 * steps))
 
 
-def train(clip, net, things, parameters, data, steps, lr, seed, stage, run, size):
-    """run: as Data.batch takes it; size: the drawings' side in pixels."""
-    embed = lambda pixels: net(F.interpolate(pixels, size, mode="bilinear", antialias=True))[0]
+def train(clip, net, things, parameters, data, steps, lr, seed):
+    embed = lambda pixels: net(pixels)[0]
     optimiser, progress = muon.Optimiser(parameters, lr), loop.Progress()
     step, epoch = 0, 0
     while step < steps:
-        rng, generator = loop.draws(seed, stage, epoch)
-        for batch_of in data.epoch(rng, run or 8):
+        rng, generator = loop.draws(seed, 0, epoch)
+        for batch_of in data.epoch(rng):
             if step >= steps:
                 break
-            parts = losses(clip, embed, things, data, data.batch(batch_of, rng, generator, run))
+            parts = losses(clip, embed, things, data, data.batch(batch_of, rng, generator))
             optimiser.step(sum(parts.values()), rate(step, steps))
             step += 1
             progress.add(step, parts)
         epoch += 1
     net.eval()
-    found = evaluate.figures(clip, data, data.validation, embed)
-    progress.say(step, f"validation {json.dumps(found)}")
-    net.train()
-
-
-def save(out, clip, net, things, data, config):
-    torch.save({"config": config, "merges": data.merges, "clip": clip.state_dict(), "net": net.state_dict(),
-                "things": things.data}, out)
+    progress.say(step, f"validation {json.dumps(evaluate.figures(clip, data, data.validation, embed))}")
 
 
 def main():
-    parser = loop.options(__doc__, "work/teacher.pt", steps=1000, lr=2e-3)
-    parser.add_argument("--hard", type=int, default=600, help="steps after those, with harder batches")
-    parser.add_argument("--from-easy", action="store_true", help="OUT has had its --steps: only the hard ones are left")
-    a = parser.parse_args()
+    a = loop.options(__doc__, "work/teacher.pt", steps=1000, lr=2e-3).parse_args()
     data = loop.begin(a)
     config = model.config(len(data.tokenizer), positions=POSITIONS)
     clip = model.Clip(config)  # its vision tower waits for train_student.py
@@ -116,17 +97,9 @@ def main():
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters in the teacher, {len(data.names):,} drawings, "
           f"{sum(map(len, data.of_class.values())):,} trained on, {len(data.test)} test, {len(data.validation)} validation, "
           f"vocabulary {len(data.tokenizer)}", flush=True)
-    parameters = [*text_tower, *net.named_parameters(), ("things", things)]
-    if a.from_easy:
-        saved = torch.load(a.out)
-        clip.load_state_dict(saved["clip"])
-        net.load_state_dict(saved["net"])
-        things.data.copy_(saved["things"])
-    else:
-        train(clip, net, things, parameters, data, a.steps, a.lr, a.seed, 0, None, SMALL)
-        save(a.out, clip, net, things, data, config)
-    train(clip, net, things, parameters, data, a.hard, a.lr / 2, a.seed, 1, RUN, pictures.SIZE)
-    save(a.out, clip, net, things, data, config)
+    train(clip, net, things, [*text_tower, *net.named_parameters(), ("things", things)], data, a.steps, a.lr, a.seed)
+    torch.save({"config": config, "merges": data.merges, "clip": clip.state_dict(), "net": net.state_dict(),
+                "things": things.data}, a.out)
 
 
 if __name__ == "__main__":

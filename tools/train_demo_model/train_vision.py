@@ -1,4 +1,4 @@
-"""Trains the vision tower on, alone, towards what stands still: the names' embeddings and a vector for each thing.
+"""Trains the vision tower on, alone, towards the names' embeddings and a vector for each thing.
 
 A step takes 128 things, two drawings of each; in three of five, sixteen things of one kind in a row come in one pair of
 styles. Three losses, summed:
@@ -7,11 +7,10 @@ styles. Three losses, summed:
   picture  picture against the mean of what the tower made of each thing's drawings before
   names    picture against each thing's name, English and Chinese, half each
 
-Layers are left out at random, later ones more often (Huang et al. 2016, stochastic depth), and 24 of the 64 patches,
-blank ones first, except in the last third of the steps. What comes out is four fifths of the weights after and one of those
-before (Wortsman et al. 2022, model soups).
+Layers are left out at random, later ones more often (Huang et al. 2016, stochastic depth), and 32 of the 64 patches,
+blank ones first, except in the last sixth of the steps. The means are taken again after half of them.
 
-    python3 train_vision.py --work work --checkpoint work/student.pt --out work/checkpoint.pt
+    python3 train_vision.py --work work --checkpoint work/student.pt --out work/vision.pt
 """
 import loop  # before PyTorch: it says how its threads wait
 
@@ -29,7 +28,8 @@ import pictures
 import train_student
 import train_teacher
 
-KEPT = 40
+KEPT = 32
+RUN = 16
 
 
 def leave_out_layers(encoder):
@@ -66,7 +66,7 @@ def train(clip, data, steps, lr, seed):
                  for language in ("en", "zh")]
     for vectors in names:
         vectors[:, [thing for thing, of in enumerate(data.class_of) if thing != of]] = 0  # drawn as another's
-    things, average = centres(clip, data), copy.deepcopy(clip)
+    average = copy.deepcopy(clip)
     for name, parameter in clip.named_parameters():
         parameter.requires_grad_(model.is_vision(name))
     leave_out_layers(clip.vision_model.encoder)
@@ -74,18 +74,20 @@ def train(clip, data, steps, lr, seed):
     progress, step, epoch = loop.Progress(), 0, 0
     while step < steps:
         rng, generator = loop.draws(seed, 3, epoch)
-        for batch_of in data.epoch(rng, train_teacher.RUN):
+        for batch_of in data.epoch(rng, RUN):
             if step >= steps:
                 break
-            pixels, classes = data.pair(batch_of, rng, generator, train_teacher.RUN if rng.random() < 0.6 else None)
-            keep = train_student.kept(pixels, generator, KEPT) if 3 * step < 2 * steps else None
+            if step in (0, steps // 2):
+                things = centres(average, data)
+            pixels, classes = data.pair(batch_of, rng, generator, RUN if rng.random() < 0.6 else None)
+            keep = train_student.kept(pixels, generator, KEPT) if 6 * step < 5 * steps else None
             with loop.autocast():
                 picture = clip.embed_pictures(pixels, keep)
             alike = picture @ picture.t() / 0.1 - 1e9 * torch.eye(len(picture))
             against = lambda vectors: F.cross_entropy(20 * picture @ vectors, classes, label_smoothing=0.1)
             parts = {"twins": train_teacher.soft(alike, (classes[:, None] == classes).float() - torch.eye(len(picture))),
                      "picture": against(things), "names": sum(map(against, names)) / 2}
-            optimiser.step(sum(parts.values()), train_student.rate(step, steps, steps, warmup=30))
+            optimiser.step(sum(parts.values()), train_teacher.rate(step, steps))
             loop.blend(average, clip, min(0.99, (step + 1) / (step + 20)))
             step += 1
             progress.add(step, parts)
@@ -94,16 +96,15 @@ def train(clip, data, steps, lr, seed):
 
 
 def main():
-    parser = loop.options(__doc__, "work/checkpoint.pt", steps=800, lr=8e-4)
+    parser = loop.options(__doc__, "work/vision.pt", steps=2600, lr=1.2e-3)
     parser.add_argument("--checkpoint", default="work/student.pt")
     a = parser.parse_args()
     data, saved = loop.begin(a), torch.load(a.checkpoint)
     clip = model.Clip(saved["config"])
     clip.load_state_dict(saved["model"])
-    mean = copy.deepcopy(clip)
-    loop.blend(mean, train(clip, data, a.steps, a.lr, a.seed), 0.2)
-    print(f"validation {json.dumps(evaluate.figures(mean, data, data.validation))}", flush=True)
-    torch.save({**saved, "model": mean.state_dict()}, a.out)
+    clip = train(clip, data, a.steps, a.lr, a.seed)
+    print(f"validation {json.dumps(evaluate.figures(clip, data, data.validation))}", flush=True)
+    torch.save({**saved, "model": clip.state_dict()}, a.out)
 
 
 if __name__ == "__main__":
