@@ -21,6 +21,14 @@ case ${1:-} in
 esac
 
 say "1 of 2  The sample collection: 4,861 emoji pictures with captions in English and Chinese"
+# A demo collection made with an earlier version's model is made again, if the sample is all that is in it.
+value() { sed -n 's/^ *"'"$1"'": "\{0,1\}\([^",]*\).*/\1/p' | head -n 1; }
+made=$("$pgmmr" collection show demo --format json 2>/dev/null) || made=
+if [ "$(value id <<<"$made") $(value rows <<<"$made")" = "demo 4861" ] && [[ $(value source <<<"$made") == */demo/emoji.parquet ]] &&
+  [ "$(value fingerprint <<<"$made")" != "$("$pgmmr" model info demo --format json | value fingerprint)" ]; then
+  remark "The demo collection that is there was made with an earlier model; it is made again:"
+  show collection drop demo --yes
+fi
 show ingest demo/emoji.parquet -c demo --model demo --caption text_en --caption text_zh
 
 say "2 of 2  Three searches"
