@@ -3,6 +3,8 @@
 From ten thousand drawings it learns in a tenth of the steps what a vision transformer needs: neighbourhood is built
 in. It sees drawings of 48 x 48 pixels, which cost three fifths of 64 x 64.
 """
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -50,3 +52,11 @@ class ConvNet(nn.Module):
                 places = F.interpolate(x, PLACES, mode="bilinear")
         with torch.autocast("cpu", enabled=False):
             return F.normalize(self.projection(x.float().mean((2, 3))), dim=-1), places
+
+
+def twin(net):
+    """-> a network of the same parameters, later changes included, that takes means and variances of its own."""
+    other = copy.deepcopy(net)
+    for own, shared in zip(other.modules(), net.modules()):
+        own._parameters = shared._parameters
+    return other

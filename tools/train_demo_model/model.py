@@ -49,9 +49,11 @@ class Layer(nn.Module):
         self.self_attn, self.mlp = Attention(width, heads), Mlp(width)
         self.layer_norm1, self.layer_norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
 
-    def forward(self, x, mask):
-        x = x + self.self_attn(self.layer_norm1(x), mask)
-        return x + self.mlp(self.layer_norm2(x))
+    def forward(self, x, mask, counts=None):
+        """counts float [n, 2]: what the two halves are multiplied by, or None for 1."""
+        count = lambda half, y: y if counts is None else counts[:, half, None, None] * y
+        x = x + count(0, self.self_attn(self.layer_norm1(x), mask))
+        return x + count(1, self.mlp(self.layer_norm2(x)))
 
 
 class Encoder(nn.Module):
@@ -59,11 +61,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
 
-    def forward(self, x, mask=None):
-        """-> the states after each layer."""
+    def forward(self, x, mask=None, counts=None):
+        """counts float [n, layers, 2], see Layer -> the states after each layer."""
         states = []
-        for layer in self.layers:
-            x = layer(x, mask)
+        for i, layer in enumerate(self.layers):
+            x = layer(x, mask, None if counts is None else counts[:, i])
             states.append(x)
         return states
 
@@ -111,10 +113,10 @@ class VisionModel(nn.Module):
         self.encoder = Encoder(c["hidden_size"], c["num_attention_heads"], c["num_hidden_layers"])
         self.post_layernorm = nn.LayerNorm(c["hidden_size"])
 
-    def forward(self, pixels, keep=None):
+    def forward(self, pixels, keep=None, counts=None):
         """pixels [n, 3, S, S] -> [n, width], and the states after each layer [n, 1 + k, width], class token first.
 
-        keep int64 [n, k]: the patches not dropped, or None for all.
+        keep int64 [n, k]: the patches not dropped, or None for all; counts: the encoder's.
         """
         e, p = self.embeddings, self.patch
         n, _, s, _ = pixels.shape
@@ -126,7 +128,7 @@ class VisionModel(nn.Module):
             position = e.position_embedding.weight[1:][keep]
         x = F.linear(patches, e.patch_embedding.weight.flatten(1)) + position
         first = (e.class_embedding + e.position_embedding.weight[0]).expand(n, 1, -1)
-        states = self.encoder(self.pre_layrnorm(torch.cat([first.to(x.dtype), x], 1)))
+        states = self.encoder(self.pre_layrnorm(torch.cat([first.to(x.dtype), x], 1)), counts=counts)
         return self.post_layernorm(states[-1][:, 0].float()), states
 
 
@@ -164,18 +166,23 @@ class Clip(nn.Module):
             if name.endswith("proj.bias") or ".fc" in name and name.endswith("bias"):
                 nn.init.zeros_(p)
 
-    def embed_pictures(self, pixels, keep=None):
+    def embed_pictures(self, pixels, keep=None, counts=None):
         """float32 [n, 3, S, S], normalised -> float32 [n, dim], unit length."""
-        return F.normalize(self.visual_projection(self.vision_model(pixels, keep)[0]).float(), dim=-1)
+        return F.normalize(self.visual_projection(self.vision_model(pixels, keep, counts)[0]).float(), dim=-1)
 
     def embed_texts(self, ids):
         """int64 [n, t] -> float32 [n, dim], unit length."""
         return F.normalize(self.text_projection(self.text_model(ids)).float(), dim=-1)
 
 
-def is_vision(name):
-    """Whether a parameter of Clip belongs to the vision tower."""
-    return name.startswith(("vision_model.", "visual_projection."))
+def vision_tower(clip):
+    """-> the vision tower's parameters with their names."""
+    return [(n, p) for n, p in clip.named_parameters() if n.startswith(("vision_model.", "visual_projection."))]
+
+
+def text_tower(clip):
+    """-> the text tower's parameters with their names."""
+    return [(n, p) for n, p in clip.named_parameters() if n.startswith(("text_model.", "text_projection."))]
 
 
 def config(vocabulary, width=192, vision_layers=6, text_layers=4, heads=3, image=64, patch=8, positions=32, dim=256):

@@ -8,6 +8,8 @@ Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural netw
 """
 import torch
 
+import loop
+
 
 def orthogonal(g):
     """float32 [n, rows, columns] -> the same with singular values near 1: five Newton-Schulz steps.
@@ -46,7 +48,8 @@ class Muon(torch.optim.Optimizer):
                 m = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 m.lerp_(p.grad, 1 - group["momentum"])
                 updates.append(p.grad.lerp(m, group["momentum"]).flatten(1))
-            for p, u in zip(group["params"], orthogonal(torch.stack(updates))):
+            parts = loop.workers.map(orthogonal, torch.stack(updates).chunk(loop.WORKERS))
+            for p, u in zip(group["params"], torch.cat(list(parts))):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(u.view_as(p), alpha=-group["lr"] * 0.2 * max(u.shape) ** 0.5)
 
@@ -75,10 +78,3 @@ class Optimiser:
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for part in self.parts:
             part.step()
-
-    def state_dict(self):
-        return [part.state_dict() for part in self.parts]
-
-    def load_state_dict(self, state):
-        for part, saved in zip(self.parts, state):
-            part.load_state_dict(saved)

@@ -17,7 +17,6 @@ import loop  # before PyTorch: it says how its threads wait
 
 import copy
 import json
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -61,22 +60,21 @@ def kept(pixels, generator, count):
     return (chance - 0.6 * busy).argsort(1)[:, :count]
 
 
-def draw(data, rng, generator):
-    """An epoch of drawings, all of a thing as often as Data.often says -> pixels [PICTURES, 3, S, S] at a time."""
+def epoch(data, rng):
+    """Drawings and their things [PICTURES, 2] at a time; all of a thing as often as Data.often says."""
     drawn = np.array([(d, t) for t in data.often(rng) for d in data.of_class[t]])
     drawn = drawn[rng.permutation(len(drawn))]
-    for i in range(0, len(drawn) - PICTURES + 1, PICTURES):
-        part = drawn[i:i + PICTURES]
-        yield data.augmented(part[:, 0], part[:, 1], generator)
+    return [drawn[i:i + PICTURES] for i in range(0, len(drawn) - PICTURES + 1, PICTURES)]
 
 
-def losses(clip, hint, net, things, pixels, keep):
-    with loop.autocast():
-        with torch.no_grad():
-            taught, places = net(pixels)
+def losses(clip, hint, net, things, parameters, pixels, keep):
+    with loop.autocast(), torch.no_grad():
+        taught, places = net(pixels)
+
+    def student(pixels, keep):
         pooled, states = clip.vision_model(pixels, keep)
-        said = hint(states[HINTED_LAYER - 1][:, 1:])
-    own = F.normalize(clip.visual_projection(pooled).float(), dim=-1)
+        return F.normalize(clip.visual_projection(pooled).float(), dim=-1), hint(states[HINTED_LAYER - 1][:, 1:])
+    own, said = loop.in_parts(student, parameters, loop.halves(pixels, keep))
     places = F.layer_norm(places.float().flatten(2).transpose(1, 2), places.shape[1:2])
     places = places.gather(1, keep[:, :, None].expand(-1, -1, places.shape[2]))
     things = F.normalize(things, dim=1).t()
@@ -85,43 +83,27 @@ def losses(clip, hint, net, things, pixels, keep):
             "places": F.mse_loss(said.float(), places)}
 
 
-def train(clip, net, things, data, a, state):
+def train(clip, net, things, data, steps, lr, seed):
     """-> the vision tower's running average, in a copy of clip."""
     hint = torch.nn.Linear(clip.visual_projection.in_features, convnet.WIDTHS[convnet.PATCH_STAGE])
-    vision = [(n, p) for n, p in clip.named_parameters() if model.is_vision(n)]
-    optimiser = muon.Optimiser([*vision, *hint.named_parameters()], a.lr)
-    average = copy.deepcopy(clip)
-    step, epoch = 0, 0
-    if a.resume:
-        saved = torch.load(state)
-        for part, value in ((clip, "clip"), (average, "average")):  # the text tower is the teacher's
-            part.load_state_dict({k: v for k, v in saved[value].items() if model.is_vision(k)}, strict=False)
-        hint.load_state_dict(saved["hint"])
-        optimiser.load_state_dict(saved["optimiser"])
-        step, epoch = saved["step"], saved["epoch"]
-    progress = loop.Progress()
-    while step < a.steps:
-        rng, generator = loop.draws(a.seed, 0, epoch)
-        for pixels in draw(data, rng, generator):
-            if step >= a.steps:
-                break
-            parts = losses(clip, hint, net, things, pixels, kept(pixels, generator, KEPT))
-            optimiser.step(sum(parts.values()), min(1, (step + 1) / WARMUP))
-            loop.blend(average, clip, min(0.995, (step + 1) / (step + 20)))
-            step += 1
-            progress.add(step, parts)
-        epoch += 1
-        if epoch % 5 == 0:
-            torch.save({"clip": clip.state_dict(), "average": average.state_dict(), "hint": hint.state_dict(),
-                        "optimiser": optimiser.state_dict(), "step": step, "epoch": epoch}, state)
-    progress.say(step, f"validation {json.dumps(evaluate.figures(average, data, data.validation))}")
+    optimiser = muon.Optimiser([*model.vision_tower(clip), *hint.named_parameters()], lr)
+    average, progress = copy.deepcopy(clip), loop.Progress()
+
+    def draw(step, drawn, rng, generator):
+        pixels = data.augmented(drawn[:, 0], drawn[:, 1], generator)
+        return pixels, kept(pixels, generator, KEPT)
+    for step, inputs in loop.batches(seed, 0, steps, lambda rng: epoch(data, rng), draw):
+        parts = losses(clip, hint, net, things, optimiser.parameters, *inputs)
+        optimiser.step(sum(parts.values()), min(1, (step + 1) / WARMUP))
+        loop.blend(average, clip, step, 0.995)
+        progress.add(step, parts)
+    progress.say(steps, f"validation {json.dumps(evaluate.figures(average, data, data.validation))}")
     return average
 
 
 def main():
     parser = loop.options(__doc__, "work/student.pt", steps=1000, lr=1.5e-3)
     parser.add_argument("--teacher", default="work/teacher.pt")
-    parser.add_argument("--resume", action="store_true", help="go on from OUT.state, for instance with other --steps")
     a = parser.parse_args()
     data = loop.begin(a)
     taught = torch.load(a.teacher)
@@ -130,7 +112,7 @@ def main():
     net = convnet.ConvNet(taught["config"]["projection_dim"]).eval()
     net.load_state_dict(taught["net"])
     prepare(clip.vision_model)
-    clip = train(clip, net, taught["things"], data, a, Path(a.out + ".state"))
+    clip = train(clip, net, taught["things"], data, a.steps, a.lr, a.seed)
     torch.save({"config": taught["config"], "merges": data.merges, "model": clip.state_dict()}, a.out)
 
 

@@ -34,11 +34,12 @@ def pad(rows, end):
 
 
 def embed_texts(clip, rows, end):
-    """Short and long texts apart, so that a long one costs only its half."""
+    """Short and long texts apart, so that only long ones are padded to the longest."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     cut = len(order) * 3 // 4
-    parts = [clip.embed_texts(pad([rows[i] for i in part], end)) for part in (order[:cut], order[cut:])]
-    return torch.cat(parts)[torch.tensor(order).argsort()]
+    parts = [(pad([rows[i] for i in part], end),) for part in (order[:cut], order[cut:])]
+    text, = loop.in_parts(lambda ids: (clip.embed_texts(ids),), [p for _, p in model.text_tower(clip)], parts)
+    return text[torch.tensor(order).argsort()]
 
 
 def soft(logits, right):
@@ -46,21 +47,23 @@ def soft(logits, right):
     return -(right / right.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
 
 
+def twins(picture, classes):
+    itself = torch.eye(len(picture))
+    return soft(picture @ picture.t() / 0.1 - 1e9 * itself, (classes[:, None] == classes).float() - itself)
+
+
 def losses(clip, embed_pictures, things, data, batch):
     """All four, with that picture tower."""
     pixels, classes, texts, meant = batch
-    with loop.autocast():
-        picture = embed_pictures(pixels)
-        text = embed_texts(clip, texts, len(data.tokenizer) - 1)
+    picture = embed_pictures(pixels)
+    text = embed_texts(clip, texts, len(data.tokenizer) - 1)
     about = meant[:, classes]
     logits = clip.logit_scale.exp().clamp(max=50) * text @ picture.t()
     words = (soft(logits, about) + soft(logits.t(), about.t())) / 2
-    alike = picture @ picture.t() / 0.1 - 1e9 * torch.eye(len(picture))
-    twins = soft(alike, (classes[:, None] == classes).float() - torch.eye(len(picture)))
     things = F.normalize(things, dim=1).t()
     one = F.cross_entropy(20 * picture @ things, classes, label_smoothing=0.05)
     said = soft(20 * text @ things, meant)
-    return {"words": words, "twins": twins, "picture": one, "text": said}
+    return {"words": words, "twins": twins(picture, classes), "picture": one, "text": said}
 
 
 def rate(step, steps, warmup=60):
@@ -68,22 +71,19 @@ def rate(step, steps, warmup=60):
     return min(1, (step + 1) / warmup, (steps - step) / (0.6 * steps))
 
 
-def train(clip, net, things, parameters, data, steps, lr, seed):
-    embed = lambda pixels: net(pixels)[0]
-    optimiser, progress = muon.Optimiser(parameters, lr), loop.Progress()
-    step, epoch = 0, 0
-    while step < steps:
-        rng, generator = loop.draws(seed, 0, epoch)
-        for batch_of in data.epoch(rng):
-            if step >= steps:
-                break
-            parts = losses(clip, embed, things, data, data.batch(batch_of, rng, generator))
-            optimiser.step(sum(parts.values()), rate(step, steps))
-            step += 1
-            progress.add(step, parts)
-        epoch += 1
+def train(clip, net, things, data, steps, lr, seed):
+    nets, of_net = (net, convnet.twin(net)), list(net.parameters())
+    embed = lambda pixels: loop.in_parts(lambda net, pixels: net(pixels)[:1], of_net, [*zip(nets, pixels.chunk(2))])[0]
+    optimiser = muon.Optimiser([("logit_scale", clip.logit_scale), *model.text_tower(clip), *net.named_parameters(),
+                                ("things", things)], lr)
+    progress = loop.Progress()
+    for step, batch in loop.batches(seed, 0, steps, data.epoch, lambda step, *drawn: data.batch(*drawn)):
+        parts = losses(clip, embed, things, data, batch)
+        optimiser.step(sum(parts.values()), rate(step, steps))
+        progress.add(step, parts)
     net.eval()
-    progress.say(step, f"validation {json.dumps(evaluate.figures(clip, data, data.validation, embed))}")
+    found = evaluate.figures(clip, data, data.validation, lambda pixels: net(pixels)[0])
+    progress.say(steps, f"validation {json.dumps(found)}")
 
 
 def main():
@@ -93,11 +93,10 @@ def main():
     clip = model.Clip(config)  # its vision tower waits for train_student.py
     net = convnet.ConvNet(config["projection_dim"])
     things = torch.nn.Parameter(torch.randn(len(data.flips), config["projection_dim"]) * 0.06)
-    text_tower = [(n, p) for n, p in clip.named_parameters() if not model.is_vision(n)]
     print(f"{sum(p.numel() for p in net.parameters()):,} parameters in the teacher, {len(data.names):,} drawings, "
           f"{sum(map(len, data.of_class.values())):,} trained on, {len(data.test)} test, {len(data.validation)} validation, "
           f"vocabulary {len(data.tokenizer)}", flush=True)
-    train(clip, net, things, [*text_tower, *net.named_parameters(), ("things", things)], data, a.steps, a.lr, a.seed)
+    train(clip, net, things, data, a.steps, a.lr, a.seed)
     torch.save({"config": config, "merges": data.merges, "clip": clip.state_dict(), "net": net.state_dict(),
                 "things": things.data}, a.out)
 
