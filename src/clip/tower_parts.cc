@@ -39,12 +39,13 @@ Linear TowerParts::layer(const std::vector<std::string>& names, Epilogue epilogu
           }};
 }
 
-Linear TowerParts::linear_at_an_end(const std::string& name) {
+Linear TowerParts::linear_at_an_end(const std::string& name, Epilogue epilogue) {
   const Tensor& tensor = checkpoint_.tensor(name + ".weight");
   Linear::Shape shape;
   shape.out = static_cast<int>(tensor.shape[0]);
   shape.in = static_cast<int>(static_cast<std::int64_t>(tensor.count()) / tensor.shape[0]);
   shape.bias = false;
+  shape.epilogue = epilogue;
   shape.many_rows = name.starts_with("vision_model.");
   shape.precision = precision_ != Precision::kInt8 ? precision_
                     : cpu().bf16                   ? Precision::kBf16

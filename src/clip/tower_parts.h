@@ -40,7 +40,7 @@ class TowerParts {
   Linear linear_after_attention(const std::string& name, Epilogue epilogue, bool of_text);
   // NAME.weight alone, [out, in], or [out, ...] with the rest taken as one dimension. For the
   // layers at both ends of a tower, which are a hundredth of the work: never less than bf16.
-  Linear linear_at_an_end(const std::string& name);
+  Linear linear_at_an_end(const std::string& name, Epilogue epilogue);
   LayerNorm layer_norm(const std::string& name, float eps);
   std::vector<float> floats(const std::string& name);
 

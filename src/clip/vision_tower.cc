@@ -1,6 +1,7 @@
 #include "clip/vision_tower.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "base/error.h"
@@ -15,11 +16,12 @@ VisionTower::VisionTower(TowerParts parts)
       tokens_(side_ * side_ + 1),
       class_embedding_(parts.floats("vision_model.embeddings.class_embedding")),
       position_embedding_(parts.floats("vision_model.embeddings.position_embedding.weight")),
-      patch_embedding_(parts.linear_at_an_end("vision_model.embeddings.patch_embedding")),
+      patch_embedding_(
+          parts.linear_at_an_end("vision_model.embeddings.patch_embedding", Epilogue::kAdd)),
       pre_norm_(parts.layer_norm("vision_model.pre_layrnorm", config_.layer_norm_eps)),
       post_norm_(parts.layer_norm("vision_model.post_layernorm", config_.layer_norm_eps)),
       transformer_(parts, "vision_model", config_, false),
-      projection_(parts.linear_at_an_end("visual_projection")),
+      projection_(parts.linear_at_an_end("visual_projection", Epilogue::kStore)),
       pack_(parts.take_pack()) {}
 
 int VisionTower::batch_size() const {
@@ -50,18 +52,23 @@ Matrix VisionTower::embed(std::span<const float> pixels, int n) const {
       store_row(one.data(), patches, row);
     }
   });
-  Matrix embedded;
+  const auto width = static_cast<std::size_t>(config_.hidden_size);
+  const auto position = [&](int token) {
+    return std::span(position_embedding_).subspan(static_cast<std::size_t>(token) * width, width);
+  };
+  Matrix embedded(patches.rows(), config_.hidden_size);
+  for (int row = 0; row < embedded.rows(); ++row) {
+    std::ranges::copy(position(1 + row % (side_ * side_)), embedded.row(row).begin());
+  }
   patch_embedding_.forward(patches, embedded);
 
   Matrix x(n * tokens_, config_.hidden_size);
-  const auto width = static_cast<std::size_t>(config_.hidden_size);
-  for (int row = 0; row < x.rows(); ++row) {
-    const int token = row % tokens_;
-    const float* from = token == 0 ? class_embedding_.data()
-                                   : embedded.row(row / tokens_ * (tokens_ - 1) + token - 1).data();
-    const float* position = position_embedding_.data() + static_cast<std::size_t>(token) * width;
-    const auto out = x.row(row);
-    for (std::size_t k = 0; k < width; ++k) out[k] = from[k] + position[k];
+  for (int picture = 0; picture < n; ++picture) {
+    std::ranges::transform(class_embedding_, position(0), x.row(picture * tokens_).begin(),
+                           std::plus());
+    std::copy_n(embedded.row(picture * side_ * side_).data(),
+                static_cast<std::size_t>(side_ * side_) * width,
+                x.row(picture * tokens_ + 1).data());
   }
   return x;
 }
