@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "nn/amx.h"
+#include "nn/vector.h"
 
 #if defined(__x86_64__)
 
@@ -20,6 +21,9 @@ using amx::kTileRows;
 
 constexpr int kTile = kTileRows * kTileBytes;  // bytes
 constexpr int kGroup = 4;                      // tiles of sums at once
+// Rows that take each step before the next: what is stored must reach the cache before tiles of it
+// are loaded.
+constexpr int kRows = 4 * kTileRows;
 
 constexpr int ceiling(int a, int b) { return (a + b - 1) / b; }
 
@@ -27,10 +31,10 @@ constexpr int ceiling(int a, int b) { return (a + b - 1) / b; }
 struct Scratch {
   char* keys;     // tiles of 16 keys by 32 dimensions, as weights: [key tile][dimension step]
   char* values;   // tiles of 32 keys by 16 dimensions, as weights: [key step][dimension tile]
-  char* queries;  // [16, steps of 32 dimensions], where rows can't be read in place
-  float* scores;  // [16, key tiles * 16]
-  char* shares;   // bf16 [16, key steps * 32]
-  float* sums;    // [16, dimension tiles * 16]
+  char* queries;  // [kRows, steps of 32 dimensions], where rows can't be read in place
+  float* scores;  // [kRows, key tiles * 16]
+  char* shares;   // bf16 [kRows, key steps * 32]
+  float* sums;    // [kRows, dimension tiles * 16]
 };
 
 struct Sizes {
@@ -54,10 +58,10 @@ Scratch scratch_for(const Sizes& sizes) {
   };
   const std::size_t keys = bytes(sizes.key_tiles * sizes.dim_steps, kTile);
   const std::size_t values = bytes(sizes.key_steps * sizes.dim_tiles(), kTile);
-  const std::size_t queries = bytes(sizes.dim_steps, kTile);
-  const std::size_t scores = bytes(kTileRows * sizes.score_stride(), sizeof(float));
-  const std::size_t shares = bytes(sizes.key_steps, kTile);
-  const std::size_t sums = bytes(sizes.dim_tiles(), kTile);
+  const std::size_t queries = bytes(kRows * sizes.dim_steps, kTileBytes);
+  const std::size_t scores = bytes(kRows * sizes.score_stride(), sizeof(float));
+  const std::size_t shares = bytes(kRows * sizes.key_steps, kTileBytes);
+  const std::size_t sums = bytes(kRows * sizes.dim_tiles(), kTileBytes);
   const std::size_t all = keys + values + queries + scores + shares + sums;
   if (all > capacity) {
     block.reset(static_cast<char*>(std::aligned_alloc(64, all)));
@@ -94,24 +98,28 @@ inline __mmask32 dim_mask(const Head& head, int first) {
 }
 
 // 16 rows of 16 words to 16 columns.
-inline void transpose(__m512i (&r)[16]) {
+PGMMR_INLINE void transpose(__m512i (&r)[16]) {
   __m512i t[16];
+  PGMMR_UNROLL
   for (int i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
     t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
   }
+  PGMMR_UNROLL
   for (int i = 0; i < 16; i += 4) {
     r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
     r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
     r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
     r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
   }
+  PGMMR_UNROLL
   for (int i = 0; i < 4; ++i) {
     t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
     t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
     t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
     t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
   }
+  PGMMR_UNROLL
   for (int i = 0; i < 4; ++i) {
     r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
     r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
@@ -126,6 +134,7 @@ void pack_keys(const Head& head, const Sizes& sizes, char* to) {
     for (int step = 0; step < sizes.dim_steps; ++step, to += kTile) {
       const __mmask32 mask = dim_mask(head, step * 32);
       __m512i words[16];
+      PGMMR_UNROLL
       for (int i = 0; i < 16; ++i) {
         const int key = tile * kTileRows + i;
         words[i] =
@@ -134,6 +143,7 @@ void pack_keys(const Head& head, const Sizes& sizes, char* to) {
                 : _mm512_setzero_si512();
       }
       transpose(words);
+      PGMMR_UNROLL
       for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kTileBytes, words[i]);
     }
   }
@@ -241,8 +251,8 @@ void attend(const Head& head) {
   const std::ptrdiff_t share_stride = sizes.key_steps * std::ptrdiff_t{kTileBytes};
   const std::ptrdiff_t key_tile = static_cast<std::ptrdiff_t>(sizes.dim_steps) * kTile;
 
-  for (int first = 0; first < head.query_count; first += kTileRows) {
-    const int rows = std::min(kTileRows, head.query_count - first);
+  for (int first = 0; first < head.query_count; first += kRows) {
+    const int rows = std::min(kRows, head.query_count - first);
     const char* queries =
         reinterpret_cast<const char*>(row(head.queries, head.query_stride, first));
     std::ptrdiff_t query_stride = head.query_stride;
@@ -258,20 +268,29 @@ void attend(const Head& head) {
       }
       queries = scratch.queries;
     }
-    // With a causal mask the block's last row sees the most keys.
-    const int seen = head.causal ? std::min(head.key_count, first + rows) : head.key_count;
-    const int steps = ceiling(seen, 32);
-    multiply(queries, query_stride, scratch.keys, sizes.dim_steps, ceiling(seen, kTileRows), kTile,
-             key_tile, scratch.scores, score_stride);
-    float units[kTileRows];
+    // With a causal mask a tile's last row sees the most keys.
+    const auto seen_by_tile = [&](int i) {
+      return head.causal ? std::min(head.key_count, first + std::min(i + kTileRows, rows))
+                         : head.key_count;
+    };
+    for (int i = 0; i < rows; i += kTileRows) {
+      multiply(queries + i * query_stride, query_stride, scratch.keys, sizes.dim_steps,
+               ceiling(seen_by_tile(i), kTileRows), kTile, key_tile,
+               scratch.scores + i * score_stride, score_stride);
+    }
+    float units[kRows];
     for (int i = 0; i < rows; ++i) {
       const int seen_by_row = head.causal ? first + i + 1 : head.key_count;
+      const int steps = ceiling(seen_by_tile(i / kTileRows * kTileRows), 32);
       units[i] = 1 / exponentials(scratch.scores + i * score_stride, seen_by_row, steps * 32, scale,
                                   scratch.shares + i * share_stride);
     }
-    multiply(scratch.shares, share_stride, scratch.values, steps, sizes.dim_tiles(),
-             static_cast<std::ptrdiff_t>(sizes.dim_tiles()) * kTile, kTile, scratch.sums,
-             sum_stride);
+    for (int i = 0; i < rows; i += kTileRows) {
+      multiply(scratch.shares + i * share_stride, share_stride, scratch.values,
+               ceiling(seen_by_tile(i), 32), sizes.dim_tiles(),
+               static_cast<std::ptrdiff_t>(sizes.dim_tiles()) * kTile, kTile,
+               scratch.sums + i * sum_stride, sum_stride);
+    }
     for (int i = 0; i < rows; ++i) {
       const __m512 unit = _mm512_set1_ps(units[i]);
       Bf16* out = const_cast<Bf16*>(row(head.out, head.out_stride, first + i));
