@@ -59,8 +59,12 @@ Transformer::Transformer(TowerParts& parts, const std::string& name, const Tower
 
 void Transformer::feed_forward(const Block& block, Matrix& x, Scratch& scratch) const {
   block.norm2.forward(x, block.up.input(), scratch.normed);
-  block.up.forward(scratch.normed, scratch.wide);
-  block.down.forward(input_of(block.down, scratch.wide, scratch.converted), x);
+  const int part = block.down.inputs_at_a_time(x.rows());
+  for (int first = 0; first < block.down.in(); first += part) {
+    const int count = std::min(part, block.down.in() - first);
+    block.up.forward_outputs(scratch.normed, first, count, scratch.wide);
+    block.down.forward_inputs(input_of(block.down, scratch.wide, scratch.converted), first, x);
+  }
 }
 
 // scratch.query and key_value to attended: a row for each row, or for each sequence.

@@ -86,6 +86,10 @@ struct Linear::State {
   std::span<const float> bias, scales;
 
   void load(WeightPack& pack, const std::function<Weights()>& read);
+  // Whether our kernel can take some of the inputs, or give some of the outputs.
+  bool takes_parts() const {
+    return kernel == panel::Kernel::kTiles || kernel == panel::Kernel::kVnni;
+  }
 };
 
 // Where a result goes: one of the two.
@@ -192,7 +196,7 @@ int Linear::in() const { return state_->shape.in; }
 int Linear::out() const { return state_->shape.out; }
 Number Linear::input() const { return number_of(state_->shape.precision); }
 
-void Linear::run(const Activations& x, const Result& y) const {
+void Linear::run(const Activations& x, const Result& y, int first_input, int first_output) const {
   const State& state = *state_;
   const bool halves = y.between != nullptr && y.between->number() == Number::kBf16;
   float* floats = y.between != nullptr && !halves ? y.between->row<float>(0) : y.floats;
@@ -200,13 +204,16 @@ void Linear::run(const Activations& x, const Result& y) const {
     panel::Call call{.packed = state.packed.data(),
                      .bias = state.bias.empty() ? nullptr : state.bias.data(),
                      .scales = state.scales.data(),
-                     .x = &x};
+                     .x = &x,
+                     .first_input = first_input,
+                     .first_output = first_output,
+                     .outputs = y.between != nullptr ? y.between->cols() : out()};
     if (halves) {
       call.halves = y.between->row<Bf16>(0);
       call.result_stride = y.between->stride();
     } else {
       call.floats = floats;
-      call.result_stride = static_cast<std::ptrdiff_t>(sizeof(float)) * out();
+      call.result_stride = static_cast<std::ptrdiff_t>(sizeof(float)) * call.outputs;
     }
     if (state.kernel == panel::Kernel::kTiles) return tiles::multiply(state.layer, call);
     if (state.kernel == panel::Kernel::kVnni) return vnni::multiply(state.layer, call);
@@ -256,22 +263,49 @@ void Linear::run(const Activations& x, const Result& y) const {
   });
 }
 
+void Linear::check(bool fits) {
+  if (!fits) throw Error(ErrorKind::kInternal, "a linear layer was given another shape or form");
+}
+
+int Linear::inputs_at_a_time(int rows) const {
+  // Half of the second-level cache of a CPU with tiles, in bf16.
+  constexpr std::int64_t kNumbers = 512 * 1024;
+  return state_->takes_parts() && std::int64_t{rows} * in() > kNumbers
+             ? panel::chunk_inputs(state_->layer)
+             : in();
+}
+
 void Linear::forward(const Activations& x, Matrix& y) const {
   const bool fits = y.rows() == x.rows() && y.cols() == out();
-  const bool adds = state_->shape.epilogue == Epilogue::kAdd;
-  if (x.cols() != in() || x.number() != input() || (adds && !fits)) {
-    throw Error(ErrorKind::kInternal, "a linear layer was given matrices of another shape");
-  }
+  check(x.cols() == in() && x.number() == input());
+  check(fits || state_->shape.epilogue != Epilogue::kAdd);
   if (!fits) y = Matrix(x.rows(), out());
-  if (x.rows() > 0) run(x, {.floats = y.data()});
+  if (x.rows() > 0) run(x, {.floats = y.data()}, 0, 0);
+}
+
+void Linear::forward_inputs(const Activations& x, int first_input, Matrix& y) const {
+  if (x.cols() == in() && first_input == 0) return forward(x, y);
+  check(state_->takes_parts() && state_->shape.epilogue == Epilogue::kAdd);
+  const int part = panel::chunk_inputs(state_->layer), end = first_input + x.cols();
+  check(x.number() == input() && y.rows() == x.rows() && y.cols() == out());
+  check(first_input >= 0 && first_input % part == 0 && end <= in() &&
+        (end % part == 0 || end == in()));
+  if (x.rows() > 0) run(x, {.floats = y.data()}, first_input, 0);
 }
 
 void Linear::forward(const Activations& x, Activations& y) const {
-  if (x.cols() != in() || x.number() != input() || state_->shape.epilogue == Epilogue::kAdd) {
-    throw Error(ErrorKind::kInternal, "a linear layer was given activations of another shape");
-  }
-  y.reshape(between_layers(state_->shape.precision), x.rows(), out());
-  if (x.rows() > 0) run(x, {.between = &y});
+  forward_outputs(x, 0, out(), y);
+}
+
+void Linear::forward_outputs(const Activations& x, int first_output, int outputs,
+                             Activations& y) const {
+  check(x.cols() == in() && x.number() == input() && state_->shape.epilogue != Epilogue::kAdd);
+  const bool whole = first_output == 0 && outputs == out();
+  check(whole || state_->takes_parts());
+  check(first_output >= 0 && first_output % panel::kOutputs == 0 &&
+        outputs <= out() - first_output);
+  y.reshape(between_layers(state_->shape.precision), x.rows(), outputs);
+  if (x.rows() > 0) run(x, {.between = &y}, 0, first_output);
 }
 
 }  // namespace pgmmr

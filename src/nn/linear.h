@@ -66,10 +66,23 @@ class Linear {
   void forward(const Activations& x, Matrix& y) const;
   void forward(const Activations& x, Activations& y) const;
 
+  // How many inputs a layer that adds should be given at a time with so many rows, so that they
+  // need not leave the cache between the layer they come from and this one; or in().
+  int inputs_at_a_time(int rows) const;
+  // Adds what some of the inputs give, the bias with the first.
+  //   x       [rows, inputs_at_a_time, or what is left of in() at the end]
+  //   throws  as forward; where first_input is not the first of such a part
+  void forward_inputs(const Activations& x, int first_input, Matrix& y) const;
+  // Gives some of the outputs: for a layer that is followed by one that takes inputs at a time.
+  //   y       takes the shape [rows, outputs]
+  //   throws  as forward
+  void forward_outputs(const Activations& x, int first_output, int outputs, Activations& y) const;
+
  private:
   struct State;
   struct Result;
-  void run(const Activations& x, const Result& y) const;
+  static void check(bool fits);
+  void run(const Activations& x, const Result& y, int first_input, int first_output) const;
   std::unique_ptr<const State> state_;
 };
 

@@ -59,16 +59,18 @@ Matrix as_matrix(const std::vector<float>& values, int rows, int cols) {
   return matrix;
 }
 
+// What is left of a row's numbers in that precision.
+Matrix rounded(const Matrix& x, Precision precision) {
+  return precision == Precision::kBf16   ? plain::round_to_bf16(x)
+         : precision == Precision::kInt8 ? plain::round_to_int8(x)
+                                         : x;
+}
+
 // In double precision, from what is left of weights and input after rounding.
 Matrix expected(const Case& one) {
-  Matrix x = one.x, weights = as_matrix(one.weights.weights, one.shape.out, one.shape.in);
-  if (one.shape.precision == Precision::kBf16) {
-    x = plain::round_to_bf16(x);
-    weights = plain::round_to_bf16(weights);
-  } else if (one.shape.precision == Precision::kInt8) {
-    x = plain::round_to_int8(x);
-    weights = plain::round_to_int8(weights);
-  }
+  const Matrix x = rounded(one.x, one.shape.precision);
+  const Matrix weights =
+      rounded(as_matrix(one.weights.weights, one.shape.out, one.shape.in), one.shape.precision);
   const auto count =
       static_cast<std::size_t>(weights.rows()) * static_cast<std::size_t>(weights.cols());
   Matrix y = plain::linear(x, {weights.data(), count}, one.weights.bias, one.shape.out);
@@ -205,6 +207,87 @@ TEST_P(LinearIn, GivesTheNextLayerTheSameInItsForm) {
             << describe(one);
       }
     }
+  }
+}
+
+bool gives_parts(Precision precision) {
+  return precision != Precision::kF32 &&
+         (cpu().amx || (precision == Precision::kInt8 && cpu().avx512 && cpu().vnni));
+}
+
+Matrix columns(const Matrix& from, int first, int count) {
+  Matrix part(from.rows(), count);
+  for (int i = 0; i < from.rows(); ++i) std::copy_n(&from.row(i)[first], count, &part.row(i)[0]);
+  return part;
+}
+
+// All of them where its kernel can't give or take some.
+TEST_P(LinearIn, GivesSomeOfTheOutputsAsItGivesAll) {
+  std::mt19937 random(9);
+  for (const int rows : {1, 7, 50, 150}) {
+    Case one = random_case(random, GetParam(), Epilogue::kQuickGelu, 300, 2);
+    one.shape.out = 200;
+    one.weights.weights = random_floats(one.shape.in * one.shape.out, random);
+    one.weights.bias = random_floats(one.shape.bias ? one.shape.out : 0, random);
+    const Linear layer(one.shape, one.weights);
+    Activations x, whole, part;
+    convert(random_matrix(rows, one.shape.in, random), layer.input(), x);
+    layer.forward(x, whole);
+    std::vector<std::pair<int, int>> parts{{0, 96}, {96, 64}, {160, 40}};
+    if (!gives_parts(GetParam())) parts = {{0, 200}};
+    for (const auto& [first, count] : parts) {
+      layer.forward_outputs(x, first, count, part);
+      ASSERT_EQ(part.cols(), count);
+      std::vector<float> all(200), some(200);
+      for (int i = 0; i < rows; ++i) {
+        load_row(whole, i, all.data());
+        load_row(part, i, some.data());
+        for (int k = 0; k < count; ++k) {
+          ASSERT_EQ(some[static_cast<std::size_t>(k)], all[static_cast<std::size_t>(first + k)]);
+        }
+      }
+    }
+    EXPECT_THROW(layer.forward_outputs(x, 16, 32, part), Error);
+    EXPECT_THROW(layer.forward_outputs(x, 192, 32, part), Error);
+  }
+}
+
+TEST_P(LinearIn, AddsWhatSomeOfTheInputsGive) {
+  std::mt19937 random(10);
+  for (const int rows : {3, 50, 150}) {
+    const int in = 3500, out = 100;
+    const Linear::Weights weights{
+        .weights = random_floats(in * out, random, 1 / std::sqrt(static_cast<float>(in))),
+        .bias = random_floats(out, random)};
+    const Linear::Shape shape{
+        .in = in, .out = out, .epilogue = Epilogue::kAdd, .precision = GetParam()};
+    const Linear layer(shape, weights);
+    const int part = layer.inputs_at_a_time(1'000'000);
+    EXPECT_EQ(part < in, gives_parts(GetParam()));
+    EXPECT_EQ(layer.inputs_at_a_time(1), in);
+    const Matrix all = random_matrix(rows, in, random);
+    const Matrix rounded_weights = rounded(as_matrix(weights.weights, out, in), GetParam());
+    Matrix got = random_matrix(rows, out, random), want = got;
+    for (int first = 0; first < in; first += part) {
+      const int count = std::min(part, in - first);
+      const Matrix some = columns(all, first, count);
+      const Matrix matching = columns(rounded_weights, first, count);
+      const std::size_t size = static_cast<std::size_t>(out) * static_cast<std::size_t>(count);
+      const Matrix more = plain::linear(rounded(some, GetParam()), {matching.data(), size},
+                                        first == 0 ? weights.bias : std::vector<float>(), out);
+      for (int i = 0; i < rows; ++i) {
+        for (std::size_t k = 0; k < more.row(i).size(); ++k) want.row(i)[k] += more.row(i)[k];
+      }
+      Activations x;
+      convert(some, layer.input(), x);
+      layer.forward_inputs(x, first, got);
+    }
+    // Twice, as above.
+    EXPECT_LT(test::largest_difference(got, want), 2 * tolerance(shape)) << rows;
+    Activations x;
+    convert(columns(all, 0, part - 32), layer.input(), x);
+    EXPECT_THROW(layer.forward_inputs(x, 0, got), Error);
+    EXPECT_THROW(layer.forward_inputs(x, 32, got), Error);
   }
 }
 

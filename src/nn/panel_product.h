@@ -25,9 +25,19 @@ struct Layer {
   bool f16_weights = false;  // of kF32: they are kept as half floats
 };
 
-inline int panels_of(const Layer& layer) { return (layer.out + kOutputs - 1) / kOutputs; }
+constexpr int panels_of(int outputs) { return (outputs + kOutputs - 1) / kOutputs; }
+constexpr int panels_of(const Layer& layer) { return panels_of(layer.out); }
 
-// y = epilogue(x W^T + bias), y float32 (then kAdd is possible) or bf16.
+// Inputs that are multiplied before the next panel's turn where results are added anyway: so the
+// rows' share of 8 pictures stays in the second-level cache with 3,072 inputs, too.
+constexpr int chunk_inputs(const Layer& layer) {
+  const int chunk = layer.number == Number::kInt8 ? 1536 : 768;
+  return layer.epilogue == Epilogue::kAdd && layer.in > chunk ? chunk : layer.in;
+}
+
+// y = epilogue(x W^T + bias), y float32 (then kAdd is possible) or bf16. Either x or y may be a
+// part: some of the inputs, from the first of a chunk on, or some of the outputs, from the first of
+// a panel on.
 struct Call {
   const std::byte* packed = nullptr;
   const float* bias = nullptr;    // [out], or null
@@ -36,35 +46,20 @@ struct Call {
   float* floats = nullptr;  // the result, one of the two
   Bf16* halves = nullptr;
   std::ptrdiff_t result_stride = 0;  // bytes
+  int first_input = 0;               // x's first column is that
+  int first_output = 0;              // y's first column is that
+  int outputs = 0;                   // of y
 };
 
 // The integer that stands for a weight; 0 where the scale is not finite.
 std::int8_t to_int8(float weight, float scale);
 
+struct Target;  // nn/panel_finish.h
+
 // From sums to results.
-//   requires  AVX-512; AVX512-BF16 where results are bf16
-class Finish {
- public:
-  Finish(const Layer& layer, const Call& call);
-
-  //   sums       float32 of bf16, else integers [rows, kOutputs], on a cache line
-  //   row        of x, of the first one
-  //   with_bias  not for the second part of the inputs and later ones, which add to the first
-  void operator()(const std::int32_t* sums, int row, int rows, int panel, bool with_bias) const;
-
-  // Where the results of that row and panel go.
-  char* result(int row, int panel) const;
-
- private:
-  struct Target;
-  using Function = void (*)(const std::int32_t* sums, int rows, int columns, const Target& target);
-  template <bool kInt8>
-  static Function function_for(Epilogue epilogue, bool halves);
-  struct Kernel;
-
-  const Layer& layer_;
-  const Call& call_;
-  Function function_;
-};
+//   sums       float32 of bf16, else integers [rows, kOutputs], on a cache line
+//   requires   AVX-512; AVX512-BF16 where results are bf16
+using Finish = void (*)(const std::int32_t* sums, int rows, const Target& target);
+Finish finish_for(const Layer& layer, const Call& call);
 
 }  // namespace pgmmr::panel

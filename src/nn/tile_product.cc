@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstdlib>
+#include <memory>
+#include <new>
 
 #include "nn/amx.h"
+#include "nn/panel_finish.h"
 #include "nn/parallel.h"
 
 #if defined(__x86_64__)
@@ -19,19 +22,33 @@ using panel::panels_of;
 constexpr int kPanel = panel::kOutputs;
 constexpr int kBlock = 32;                       // rows
 constexpr int kStepBytes = kPanel * kTileBytes;  // of weights: two tiles
-// Inputs that are multiplied before the next panel's turn where results are added anyway: so the
-// rows' share of 8 pictures stays in the second-level cache with 3,072 inputs, too.
-constexpr int kChunkSteps = 24;
-
+constexpr int kBlockSums = kBlock * kPanel;
+// So many steps of a panel stay in the first-level cache beside what passes through it; of more
+// blocks than these two, rows pass once for each such part of it.
+constexpr int kPassSteps = 16, kBlocksWorthPasses = 3;
 // Inputs a tile holds in a row.
 constexpr int depth(Number number) { return kTileBytes / static_cast<int>(size_of(number)); }
 
-int steps_of(const Layer& layer) {
-  return (layer.in + depth(layer.number) - 1) / depth(layer.number);
+int steps_of(const Layer& layer, int inputs) {
+  return (inputs + depth(layer.number) - 1) / depth(layer.number);
 }
-int chunk_steps(const Layer& layer) {
-  return layer.epilogue == Epilogue::kAdd ? std::min(steps_of(layer), kChunkSteps)
-                                          : steps_of(layer);
+int steps_of(const Layer& layer) { return steps_of(layer, layer.in); }
+int chunk_steps(const Layer& layer) { return steps_of(layer, panel::chunk_inputs(layer)); }
+
+// A thread keeps them.
+std::int32_t* partial_sums(int blocks) {
+  struct Free {
+    void operator()(std::int32_t* p) const noexcept { std::free(p); }
+  };
+  thread_local std::unique_ptr<std::int32_t, Free> kept;
+  thread_local int capacity = 0;
+  if (blocks > capacity) {
+    const std::size_t bytes = static_cast<std::size_t>(blocks) * kBlockSums * sizeof(std::int32_t);
+    kept.reset(static_cast<std::int32_t*>(std::aligned_alloc(kTileBytes, bytes)));
+    capacity = kept ? blocks : 0;
+    if (!kept) throw std::bad_alloc();
+  }
+  return kept.get();
 }
 
 }  // namespace
@@ -76,23 +93,67 @@ void pack(const Layer& layer, const float* weights, const float* scales, std::by
 PGMMR_AMX_BEGIN
 namespace {
 
-// sums[32, 32] = a[32 or 16, steps] * panel. While it runs, lines of what comes next are fetched.
-template <bool kInt8, bool kTwoRows>
-void multiply_block(const char* a, std::ptrdiff_t stride, const char* panel, int steps,
-                    std::int32_t* sums, const char* next, int lines) {
-  _tile_zero(0);
-  _tile_zero(1);
-  if constexpr (kTwoRows) {
-    _tile_zero(2);
-    _tile_zero(3);
+// A block's sums that wait to become results.
+struct Unfinished {
+  const std::int32_t* sums = nullptr;
+  int rows = 0;  // none before the first
+  panel::Target target;
+};
+
+template <bool kInt8, Epilogue kEpilogue, typename T>
+void finish(const Unfinished& block) {
+  panel::RowFinish<kInt8, kEpilogue, T> row(block.target);
+  for (int i = 0; i < block.rows; ++i) row.next(block.sums + i * kPanel);
+}
+
+// What one block of rows is multiplied by, and where its sums come from and go.
+struct Block {
+  const char* rows;
+  std::ptrdiff_t stride;
+  const char* panel;
+  int steps;
+  const char* next;  // what is fetched meanwhile: so many lines at each step
+  int lines;
+  const std::int32_t* partial_from;  // sums of earlier steps, a tile after the other; or null
+  std::int32_t* partial_to;          // or null, and then
+  std::int32_t* sums;                // [32, kPanel]
+};
+
+// sums = rows[32 or 16, steps] * panel. A few rows of the block before are finished with each step,
+// so that the tiles' unit has work meanwhile. Rows are loaded as what is not needed again soon:
+// they would drive the panel, which is, out of the first-level cache.
+template <bool kInt8, Epilogue kEpilogue, typename T, bool kTwoRows>
+void multiply_block(const Block& block, const Unfinished& before) {
+  constexpr int kTileSums = kTileRows * 16;
+  panel::RowFinish<kInt8, kEpilogue, T> row(before.target);
+  const std::int32_t* unfinished = before.sums;
+  int rows_left = before.rows;
+  const int rows_a_step = (before.rows + block.steps - 1) / block.steps;
+  if (block.partial_from != nullptr) {
+    _tile_stream_loadd(0, block.partial_from, kTileBytes);
+    _tile_stream_loadd(1, block.partial_from + kTileSums, kTileBytes);
+    if constexpr (kTwoRows) {
+      _tile_stream_loadd(2, block.partial_from + 2 * kTileSums, kTileBytes);
+      _tile_stream_loadd(3, block.partial_from + 3 * kTileSums, kTileBytes);
+    }
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    if constexpr (kTwoRows) {
+      _tile_zero(2);
+      _tile_zero(3);
+    }
   }
-  const char* lower = a + kTileRows * stride;
-  for (int step = 0; step < steps; ++step) {
+  const char* upper = block.rows;
+  const char* lower = upper + kTileRows * block.stride;
+  const char* panel = block.panel;
+  const char* next = block.next;
+  for (int step = 0; step < block.steps; ++step) {
     _tile_loadd(6, panel, kTileBytes);
-    _tile_loadd(4, a, stride);
+    _tile_stream_loadd(4, upper, block.stride);
     _tile_loadd(7, panel + kTileRows * kTileBytes, kTileBytes);
-    if constexpr (kTwoRows) _tile_loadd(5, lower, stride);
-    for (int line = 0; line < lines; ++line) _mm_prefetch(next + line * 64, _MM_HINT_T1);
+    if constexpr (kTwoRows) _tile_stream_loadd(5, lower, block.stride);
+    for (int line = 0; line < block.lines; ++line) _mm_prefetch(next + line * 64, _MM_HINT_T1);
     if constexpr (kInt8) {
       _tile_dpbssd(0, 4, 6);
       _tile_dpbssd(1, 4, 7);
@@ -108,55 +169,84 @@ void multiply_block(const char* a, std::ptrdiff_t stride, const char* panel, int
         _tile_dpbf16ps(3, 5, 7);
       }
     }
-    a += kTileBytes;
+    for (int i = std::min(rows_a_step, rows_left); i > 0; --i, --rows_left) {
+      row.next(unfinished);
+      unfinished += kPanel;
+    }
+    upper += kTileBytes;
     lower += kTileBytes;
     panel += kStepBytes;
     next += kStepBytes;
   }
-  constexpr int kSumStride = kPanel * 4;
-  _tile_stored(0, sums, kSumStride);
-  _tile_stored(1, sums + 16, kSumStride);
+  const bool partial = block.partial_to != nullptr;
+  std::int32_t* const to = partial ? block.partial_to : block.sums;
+  const std::ptrdiff_t stride = partial ? kTileBytes : kPanel * 4;
+  const int right = partial ? kTileSums : 16;
+  _tile_stored(0, to, stride);
+  _tile_stored(1, to + right, stride);
   if constexpr (kTwoRows) {
-    _tile_stored(2, sums + kTileRows * kPanel, kSumStride);
-    _tile_stored(3, sums + kTileRows * kPanel + 16, kSumStride);
+    _tile_stored(2, to + 2 * kTileSums, stride);
+    _tile_stored(3, to + 2 * kTileSums + right, stride);
   }
 }
 
-template <bool kInt8>
+template <bool kInt8, Epilogue kEpilogue, typename T>
 void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
-  alignas(64) std::int32_t sums[kBlock * kPanel];
+  alignas(64) std::int32_t sums[2][kBlockSums];
   const Activations& x = *call.x;
-  const panel::Finish finish(layer, call);
-  const int all_steps = steps_of(layer), per_chunk = chunk_steps(layer);
+  Unfinished before{.target = panel::target_of(layer, call, 0, first, true)};
+  int turn = 0;
+  const int first_step = steps_of(layer, call.first_input), per_chunk = chunk_steps(layer);
+  const int end_step = first_step + steps_of(layer, x.cols());
   const int blocks = (x.rows() + kBlock - 1) / kBlock;
   const int lines = (kStepBytes / 64 + blocks - 1) / blocks;
   const auto* packed = reinterpret_cast<const char*>(call.packed);
-  const amx::Configuration whole(kTileRows, kTileRows);
-  const int rest = x.rows() % kBlock;
-  const amx::Configuration last(std::min(rest, kTileRows), std::max(rest - kTileRows, 0));
+  // Blocks are even, and so are tiles: another shape would cost a hundred cycles. Of some blocks
+  // the last row is the next one's first, and nobody reads the sums of that.
+  const int most = (x.rows() + blocks - 1) / blocks;
+  const amx::Configuration configuration(std::min(most, kTileRows), most - kTileRows);
+  _tile_loadconfig(&configuration);
+  const auto multiply = most > kTileRows ? multiply_block<kInt8, kEpilogue, T, true>
+                                         : multiply_block<kInt8, kEpilogue, T, false>;
 
-  for (int chunk = 0; chunk < all_steps; chunk += per_chunk) {
-    const int steps = std::min(per_chunk, all_steps - chunk);
+  for (int chunk = first_step; chunk < end_step; chunk += per_chunk) {
+    const int steps = std::min(per_chunk, end_step - chunk);
+    const int passes = blocks < kBlocksWorthPasses ? 1 : (steps + kPassSteps - 1) / kPassSteps;
+    std::int32_t* const partial = passes > 1 ? partial_sums(blocks) : nullptr;
     const std::ptrdiff_t panel_bytes = static_cast<std::ptrdiff_t>(steps) * kStepBytes;
     const char* panels =
         packed + static_cast<std::ptrdiff_t>(chunk) * panels_of(layer) * kStepBytes;
     for (int panel = first; panel < end; ++panel) {
-      const char* weights = panels + panel * panel_bytes;
-      if (x.rows() >= kBlock) _tile_loadconfig(&whole);
-      for (int block = 0; block < blocks; ++block) {
-        const int row = block * kBlock;
-        const int rows = std::min(kBlock, x.rows() - row);
-        const char* a = x.row<char>(row) + static_cast<std::ptrdiff_t>(chunk) * kTileBytes;
-        const char* next = weights + panel_bytes + block * lines * 64;
-        if (rows < kBlock) _tile_loadconfig(&last);
-        if (rows > kTileRows) {
-          multiply_block<kInt8, true>(a, x.stride(), weights, steps, sums, next, lines);
-        } else {
-          multiply_block<kInt8, false>(a, x.stride(), weights, steps, sums, next, lines);
+      for (int pass = 0; pass < passes; ++pass) {
+        const int from_step = start_of_part(steps, pass, passes);
+        const int pass_steps = start_of_part(steps, pass + 1, passes) - from_step;
+        const char* weights =
+            panels + panel * panel_bytes + static_cast<std::ptrdiff_t>(from_step) * kStepBytes;
+        const std::ptrdiff_t first_byte =
+            static_cast<std::ptrdiff_t>(chunk - first_step + from_step) * kTileBytes;
+        for (int block = 0; block < blocks; ++block) {
+          const int row = start_of_part(x.rows(), block, blocks);
+          const int rows = start_of_part(x.rows(), block + 1, blocks) - row;
+          const bool is_last = pass + 1 == passes;
+          multiply({.rows = x.row<char>(row) + first_byte,
+                    .stride = x.stride(),
+                    .panel = weights,
+                    .steps = pass_steps,
+                    .next = weights + panel_bytes + block * lines * 64,
+                    .lines = lines,
+                    .partial_from = pass > 0 ? partial + block * kBlockSums : nullptr,
+                    .partial_to = is_last ? nullptr : partial + block * kBlockSums,
+                    .sums = sums[turn]},
+                   before);
+          before.sums = sums[turn];
+          before.rows = is_last ? rows : 0;
+          before.target = panel::target_of(layer, call, row, panel, chunk == 0);
+          turn ^= 1;
         }
-        finish(sums, row, rows, panel, chunk == 0);
       }
     }
+    finish<kInt8, kEpilogue, T>(before);
+    before.rows = 0;
   }
   _tile_release();
 }
@@ -165,12 +255,14 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
 
 void multiply(const Layer& layer, const Call& call) {
   if (call.x->rows() == 0) return;
-  for_each_range(panels_of(layer), 1, [&](int first, int end) {
-    if (layer.number == Number::kInt8) {
-      multiply_panels<true>(layer, call, first, end);
-    } else {
-      multiply_panels<false>(layer, call, first, end);
-    }
+  const auto multiply_some = panel::with_forms(
+      layer.epilogue, call.halves != nullptr, [&]<Epilogue kEpilogue, typename T>() {
+        return layer.number == Number::kInt8 ? multiply_panels<true, kEpilogue, T>
+                                             : multiply_panels<false, kEpilogue, T>;
+      });
+  const int first_panel = panels_of(call.first_output);
+  for_each_range(panels_of(call.outputs), 1, [&](int first, int end) {
+    multiply_some(layer, call, first_panel + first, first_panel + end);
   });
 }
 

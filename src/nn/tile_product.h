@@ -5,9 +5,10 @@
 // Tiles are eight registers of 16 rows by 64 bytes; one instruction multiplies two of them and adds
 // to a third (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18).
 // Weights lie in panels of 32 outputs, in the order in which the tiles load them. For each panel
-// the rows pass in blocks of 32: four tiles of sums, two of rows, two of weights; and each finished
-// block gets bias, activation and rounding while it is in the first-level cache. Proven against
-// plain::linear on random shapes.
+// the rows pass in blocks of 32: four tiles of sums, two of rows, two of weights. While a block is
+// multiplied, the one before gets bias, activation and rounding, and the next panel is fetched. The
+// panel stays in the first-level cache, half by half if need be, and the rows stream past it from
+// the second. Proven against plain::linear on random shapes.
 #pragma once
 
 #include <cstddef>

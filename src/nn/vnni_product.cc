@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nn/avx512.h"
+#include "nn/panel_finish.h"
 #include "nn/parallel.h"
 #include "nn/vector.h"
 
@@ -23,15 +24,10 @@ constexpr int kLine = 64;
 constexpr int kStepBytes = kOutputs * kGroup;  // of weights: two vectors
 constexpr int kBlock = 12;                     // rows
 constexpr int kOffset = 128;                   // what weights are too large by
-// Steps that are multiplied before the next panel's turn where results are added anyway: so the
-// rows' share of 8 pictures stays in the second-level cache with 3,072 inputs, too. Whole lines.
-constexpr int kChunkSteps = 384;
 
-int steps_of(const Layer& layer) { return (layer.in + kGroup - 1) / kGroup; }
-int chunk_steps(const Layer& layer) {
-  return layer.epilogue == Epilogue::kAdd ? std::min(steps_of(layer), kChunkSteps)
-                                          : steps_of(layer);
-}
+int steps_of(int inputs) { return (inputs + kGroup - 1) / kGroup; }
+int steps_of(const Layer& layer) { return steps_of(layer.in); }
+int chunk_steps(const Layer& layer) { return steps_of(panel::chunk_inputs(layer)); }
 
 }  // namespace
 
@@ -151,19 +147,22 @@ constexpr auto kMultiply = every_block(std::make_index_sequence<kBlock>());
 void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
   alignas(kLine) std::int32_t sums[kBlock * kOutputs];
   const Activations& x = *call.x;
-  const panel::Finish finish(layer, call);
-  const int all_steps = steps_of(layer), per_chunk = chunk_steps(layer);
+  const panel::Finish finish = panel::finish_for(layer, call);
+  const int first_step = steps_of(call.first_input), per_chunk = chunk_steps(layer);
+  const int end_step = first_step + steps_of(x.cols());
   const int blocks = (x.rows() + kBlock - 1) / kBlock;
   const auto* packed = reinterpret_cast<const char*>(call.packed);
   std::vector<std::int32_t> starts(static_cast<std::size_t>(x.rows()));
 
-  for (int chunk = 0; chunk < all_steps; chunk += per_chunk) {
-    const int steps = std::min(per_chunk, all_steps - chunk);
+  for (int chunk = first_step; chunk < end_step; chunk += per_chunk) {
+    const int steps = std::min(per_chunk, end_step - chunk);
     const std::ptrdiff_t panel_bytes = static_cast<std::ptrdiff_t>(steps) * kStepBytes;
     const char* panels =
         packed + static_cast<std::ptrdiff_t>(chunk) * panels_of(layer) * kStepBytes;
     const int lines = (steps * kGroup + kLine - 1) / kLine;
-    const auto part_of = [&](int row) { return x.row<std::int8_t>(row) + chunk * kGroup; };
+    const auto part_of = [&](int row) {
+      return x.row<std::int8_t>(row) + (chunk - first_step) * kGroup;
+    };
     for (int row = 0; row < x.rows(); ++row) {
       starts[static_cast<std::size_t>(row)] = start_of(part_of(row), lines);
     }
@@ -177,9 +176,9 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
             part_of(row), x.stride(), weights, steps, starts.data() + row, sums,
             {.weights = weights + panel_bytes + static_cast<std::ptrdiff_t>(block) * ahead * kLine,
              .lines = ahead,
-             .results = finish.result(row, panel),
+             .results = panel::result_of(call, row, panel),
              .stride = call.result_stride});
-        finish(sums, row, rows, panel, chunk == 0);
+        finish(sums, rows, panel::target_of(layer, call, row, panel, chunk == 0));
       }
     }
   }
@@ -189,8 +188,10 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
 
 void multiply(const Layer& layer, const Call& call) {
   if (call.x->rows() == 0) return;
-  for_each_range(panels_of(layer), 1,
-                 [&](int first, int end) { multiply_panels(layer, call, first, end); });
+  const int first_panel = panels_of(call.first_output);
+  for_each_range(panels_of(call.outputs), 1, [&](int first, int end) {
+    multiply_panels(layer, call, first_panel + first, first_panel + end);
+  });
 }
 
 PGMMR_INSTRUCTIONS_END
