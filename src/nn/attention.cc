@@ -151,10 +151,9 @@ void attend_in_float(const AttentionCall& call, int h, bool last) {
     head.out = call.out->row<float>(call.first_query) + column;
     head.query_stride = head.out_stride = width;
     if (!last) {
-      head.upcoming = {.parts = {{head.queries + head_dim, width},
-                                 {key_rows + head_dim, stride},
-                                 {key_rows + width + head_dim, stride}},
-                       .rows = call.key_count,
+      head.upcoming = {.parts = {{head.queries + head_dim, width, call.query_count},
+                                 {key_rows + head_dim, stride, call.key_count},
+                                 {key_rows + width + head_dim, stride, call.key_count}},
                        .width = head_dim};
     }
   }

@@ -70,14 +70,13 @@ PGMMR_INLINE void multiply_rows(const float* a, std::ptrdiff_t a_stride, const f
 // A few rows of what is upcoming, after each block of a product.
 PGMMR_INLINE void fetch_some(Upcoming& upcoming) {
   constexpr int kRows = 3;
-  const int some = std::min(upcoming.rows, kRows);
-  for (int row = 0; row < some; ++row) {
-    for (Upcoming::Rows& part : upcoming.parts) {
+  for (Upcoming::Rows& part : upcoming.parts) {
+    const int some = std::min(part.count, kRows);
+    for (int row = 0; row < some; ++row, part.first += part.stride) {
       for (int at = 0; at < upcoming.width; at += kLanes) __builtin_prefetch(part.first + at, 0, 2);
-      part.first += part.stride;
     }
+    part.count -= some;
   }
-  upcoming.rows -= some;
 }
 
 // c[rows, columns] = a[rows, depth] * b[depth, columns]; columns is a multiple of kLanes.

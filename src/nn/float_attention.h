@@ -11,9 +11,10 @@ struct Upcoming {
   struct Rows {
     const float* first = nullptr;
     std::ptrdiff_t stride = 0;
+    int count = 0;
   };
   Rows parts[3];  // queries, keys and values
-  int rows = 0, width = 0;
+  int width = 0;
 };
 
 // Strides in floats.
