@@ -89,5 +89,31 @@ TEST(RowFormat, IsReadBackAsItWasStored) {
   }
 }
 
+// The largest magnitude in each place of rows of many lengths.
+TEST(RowFormat, QuantisesBf16AsTheFloatsThatItIs) {
+  std::mt19937 random(5);
+  for (int cols = 1; cols < 100; ++cols) {
+    Matrix x = test::random_matrix(cols, cols, random);
+    for (int i = 0; i < cols; ++i) x.row(i)[static_cast<std::size_t>(i)] = i % 2 == 0 ? 40 : -40;
+    Activations halves, floats, got, want;
+    convert(x, Number::kBf16, halves);
+    convert(halves, Number::kF32, floats);
+    convert(halves, Number::kInt8, got);
+    convert(floats, Number::kInt8, want);
+    for (int i = 0; i < cols; ++i) {
+      ASSERT_EQ(got.scales()[i], want.scales()[i]) << i << " of " << cols;
+      ASSERT_TRUE(std::equal(got.row<std::int8_t>(i), got.row<std::int8_t>(i) + cols,
+                             want.row<std::int8_t>(i)))
+          << i << " of " << cols;
+    }
+  }
+  Matrix bad = test::random_matrix(1, 77, random);
+  bad.row(0)[50] = std::numeric_limits<float>::quiet_NaN();
+  Activations halves, got;
+  convert(bad, Number::kBf16, halves);
+  convert(halves, Number::kInt8, got);
+  EXPECT_FALSE(std::isfinite(got.scales()[0]));
+}
+
 }  // namespace
 }  // namespace pgmmr
