@@ -32,8 +32,8 @@ fi
 show ingest demo/emoji.parquet -c demo --model demo --caption text_en --caption text_zh
 
 say "2 of 2  Three searches"
-remark "Words, by meaning alone; no caption says them, keyword search finds fax machines and flying discs:"
-show search -c demo "flying machine" --mode vector -k 6 --save pgmmr-demo-words.png
+remark "Words, by meaning alone; no caption says yellow of a flower, keyword search finds white and wilted ones:"
+show search -c demo "yellow flower" --mode vector -k 4 --save pgmmr-demo-words.png
 remark "A picture, and what looks like it:"
 show search -c demo --image demo/query.png -k 6 --save pgmmr-demo-picture.png
 remark "Meaning and words together, in Chinese:"

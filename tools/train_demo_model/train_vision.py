@@ -8,7 +8,7 @@ styles. Three losses, summed:
   names    picture against each thing's name, English and Chinese, half each
 
 Layers are left out at random, later ones more often (Huang et al. 2016, stochastic depth), and 32 of the 64 patches,
-blank ones first, except in the last sixth of the steps. The means are taken again after half of them.
+blank ones first, except in the last eighth of the steps. The means are taken again after half of them.
 
     python3 train_vision.py --work work --checkpoint work/student.pt --out work/vision.pt
 """
@@ -64,7 +64,7 @@ def train(clip, data, steps, lr, seed):
 
     def draw(step, batch_of, rng, generator):
         pixels, classes = data.pair(batch_of, rng, generator, RUN if rng.random() < 0.6 else None)
-        keep = train_student.kept(pixels, generator, KEPT if 6 * step < 5 * steps else ALL)
+        keep = train_student.kept(pixels, generator, KEPT if 8 * step < 7 * steps else ALL)
         counts = halves_left_out(len(pixels), len(clip.vision_model.encoder.layers), generator)
         return loop.halves(pixels, keep, counts), classes
     for step, (inputs, classes) in loop.batches(seed, 3, steps, lambda rng: data.epoch(rng, RUN), draw):
@@ -81,7 +81,7 @@ def train(clip, data, steps, lr, seed):
 
 
 def main():
-    parser = loop.options(__doc__, "work/vision.pt", steps=2600, lr=1.2e-3)
+    parser = loop.options(__doc__, "work/vision.pt", steps=3600, lr=1.2e-3)
     parser.add_argument("--checkpoint", default="work/student.pt")
     loop.train_on(parser.parse_args(), train)
 
