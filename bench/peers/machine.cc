@@ -131,8 +131,8 @@ struct TileShape {
 };
 constexpr int kTileSteps = 400'000;
 
-// Operands as a product has them: over zeros the clock stays higher, by a quarter on the first CPUs
-// with tiles, and no product is of zeros.
+// Operands as a product has them: over zeros the clock stays higher, by a quarter on an Emerald
+// Rapids, and no product is of zeros.
 struct alignas(64) Tile {
   std::uint8_t bytes[1024];
 };
@@ -142,9 +142,10 @@ Tile random_tile(std::uint32_t seed) {
   for (std::size_t i = 0; i < sizeof tile.bytes; ++i) {
     seed = seed * 1664525 + 1013904223;
     tile.bytes[i] = static_cast<std::uint8_t>(seed >> 24);
-    // The upper byte of a bf16: either sign, of 2^-8 to 2.
-    if (kBf16 && i % 2 == 1)
+    // The upper byte of a bf16: either sign, of 2^-7 to 2.
+    if (kBf16 && i % 2 == 1) {
       tile.bytes[i] = static_cast<std::uint8_t>((tile.bytes[i] & 0x83) | 0x3C);
+    }
   }
   return tile;
 }

@@ -59,6 +59,7 @@ Transformer::Transformer(TowerParts& parts, const std::string& name, const Tower
 
 void Transformer::feed_forward(const Block& block, Matrix& x, Scratch& scratch) const {
   block.norm2.forward(x, block.up.input(), scratch.normed);
+  // The wide activations of many rows in parts, each used up while the cache has it.
   const int part = block.down.inputs_at_a_time(x.rows());
   for (int first = 0; first < block.down.in(); first += part) {
     const int count = std::min(part, block.down.in() - first);

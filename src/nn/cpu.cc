@@ -7,6 +7,7 @@
 
 #if defined(__x86_64__)
 #include <asm/prctl.h>
+#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -46,13 +47,21 @@ std::string name_of(dnnl::cpu_isa isa) {
   return "generic";
 }
 
+#if defined(__x86_64__)
+// Asked by hand: clang 14's __builtin_cpu_supports does not know the name.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 Cpu ask() {
   Cpu found;
 #if defined(__x86_64__)
   const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
   found.isa = name_of(isa);
   // oneDNN does not tell F16C apart: no CPU has had AVX2 without it, but a hypervisor may hide it.
-  found.f16c = includes(isa, dnnl::cpu_isa::avx2) && __builtin_cpu_supports("f16c");
+  found.f16c = includes(isa, dnnl::cpu_isa::avx2) && has_f16c();
   found.avx512 = includes(isa, dnnl::cpu_isa::avx512_core);
   found.vnni =
       includes(isa, dnnl::cpu_isa::avx512_core_vnni) || includes(isa, dnnl::cpu_isa::avx2_vnni);
