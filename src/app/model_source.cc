@@ -126,7 +126,7 @@ void add_exact_flag(CLI::App& command, bool& exact) {
   command.add_flag(
       "--exact", exact,
       "decode every pixel, for embeddings equal to the reference's; without it a large "
-      "JPEG is read at a fraction of its size, in two thirds of the time");
+      "JPEG is read at a fraction of its size, in less than half of the time");
 }
 
 }  // namespace pgmmr

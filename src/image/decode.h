@@ -30,7 +30,7 @@ struct DecodeOptions {
   std::int64_t max_pixels = 178'956'970;  // Pillow's limit against decompression bombs
 
   // 0 decodes in full. Else a JPEG is decoded at a half, a quarter or an eighth of its size where
-  // its shorter edge keeps at least this many pixels: a phone's photo in two thirds of the time.
+  // its shorter edge keeps at least this many pixels: a phone's photo in a third of the time.
   // Such a picture says what it measured in whole_width and whole_height.
   int enough_edge = 0;
 };

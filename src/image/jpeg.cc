@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "image/cmyk.h"
 #include "image/limits.h"
+#include "image/reduced_jpeg.h"
 
 namespace pgmmr {
 namespace {
@@ -177,6 +178,14 @@ JpegPicture decode_jpeg(std::string_view bytes, const std::string& name, std::in
     break;
   }
   const int reduction = largest_reduction(width, height, enough_edge);
+  if (reduction > 1) {
+    result.picture =
+        Picture((width + reduction - 1) / reduction, (height + reduction - 1) / reduction);
+    result.picture.whole_width = width;
+    result.picture.whole_height = height;
+    const std::span scan(reader.source.next_input_byte, reader.source.bytes_in_buffer);
+    if (reduction > 2 && read_reduced(jpeg, scan, reduction, result.picture)) return result;
+  }
   const bool started = succeeds(reader, [&] {
     jpeg.out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
     jpeg.scale_num = 1;
@@ -184,12 +193,7 @@ JpegPicture decode_jpeg(std::string_view bytes, const std::string& name, std::in
     jpeg_start_decompress(&jpeg);
   });
   if (!started) refuse(reader, name);
-  result.picture =
-      Picture(static_cast<int>(jpeg.output_width), static_cast<int>(jpeg.output_height));
-  if (reduction > 1) {
-    result.picture.whole_width = width;
-    result.picture.whole_height = height;
-  }
+  if (reduction == 1) result.picture = Picture(width, height);
   std::vector<std::uint8_t> cmyk_row(is_cmyk ? std::size_t{4} * jpeg.output_width : 0);
   std::uint8_t* const row = is_cmyk ? cmyk_row.data() : nullptr;
   // Not finished: what comes after the last row doesn't matter, the end marker least of all.

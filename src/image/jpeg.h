@@ -1,6 +1,6 @@
-// JPEG to RGB with libjpeg-turbo: in full as Pillow decodes it, or at a half, a quarter or an
-// eighth of its size, which skips most of the inverse DCT (Annex A.3.3 of T.81, on the low
-// frequencies).
+// JPEG to RGB: in full as Pillow decodes it, or at a half, a quarter or an eighth of its size,
+// which skips most of the inverse DCT (Annex A.3.3 of T.81, on the low frequencies). With
+// libjpeg-turbo, but for a usual photograph at a quarter or an eighth (image/reduced_jpeg.h).
 //
 // Not through libvips, which gives the same bytes and takes 1.7 times as long for them: it decodes
 // on a thread of its own into a picture of its own, which is then copied. Proven against Pillow's
