@@ -228,12 +228,22 @@ VipsImageHandle open(const Source& source, std::int64_t max_pixels) {
 }
 
 // libpng has limits of its own and words them differently; the header's place is fixed, so ours
-// come first.
+// come first. And it takes a chunk's word for how long that is, and as much memory.
 void check_png(std::string_view bytes, const std::string& name, std::int64_t max_pixels) {
   if (bytes.size() < 33) {
     throw Error(ErrorKind::kCorrupt, name + ": the PNG file ends within its header");
   }
   check_dimensions(big_endian_u32(bytes, 16), big_endian_u32(bytes, 20), max_pixels, "PNG", name);
+  for (std::size_t at = 8; bytes.size() - at >= 12;) {
+    const std::size_t length = big_endian_u32(bytes, at);
+    if (bytes.substr(at + 4, 4) == "IDAT") break;
+    if (length > bytes.size() - at - 12) {
+      throw Error(ErrorKind::kCorrupt, name + ": the PNG data ends early, within a chunk at byte " +
+                                           std::to_string(at) + " that says it has " +
+                                           std::to_string(length) + " bytes");
+    }
+    at += 12 + length;
+  }
 }
 
 Picture decode_gif(std::string_view bytes, const FormatMatch& match, const std::string& name,

@@ -201,6 +201,23 @@ TEST(Decode, TurnsAReducedJpegWithItsWholeShape) {
   EXPECT_EQ(picture.whole_height, 800);
 }
 
+// libpng would take two gigabytes for it first.
+TEST(Decode, RefusesAPngWhoseChunkIsLongerThanTheFile) {
+  std::string png = encode_png(Picture(3, 2));
+  png.insert(33,
+             "\x7F\xFF\xFF\xF0"
+             "eXIfMM");
+  try {
+    decode_picture(png, "long.png");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kCorrupt);
+    EXPECT_THAT(error.what(),
+                HasSubstr("long.png: the PNG data ends early, within a chunk at byte 33 "
+                          "that says it has 2147483632 bytes"));
+  }
+}
+
 // Scans without end are how a small progressive file keeps a decoder busy.
 TEST(Decode, RefusesAJpegOfTooManyScans) {
   const std::string jpeg = read_file(test::test_data() / "images/progressive.jpg");
