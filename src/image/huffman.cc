@@ -75,9 +75,7 @@ void HuffmanTable::fill(std::size_t glance) {
     const bool end = next.steps == kEnd;
     if (!end && steps + next.steps >= kEnd / 2) return;  // more than a block has
     used += next.bits + next.size;
-    if (steps == 0 && used <= kGlance) {
-      one = One(used, next.steps, number_of(bits << next.bits, next.size));
-    }
+    if (steps == 0) one = One(next.bits, next.size, next.steps);
     steps += end ? kEnd + 1 : next.steps;
     several = Several(used, steps);
   }

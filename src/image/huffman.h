@@ -74,17 +74,20 @@ class HuffmanTable {
   static constexpr int kLongest = 28;  // bits that a symbol with its number may take, or a glance
   static constexpr int kEnd = 128;     // steps, of an end of block
 
-  // The symbol that a glance begins with, with its number; empty where they take more bits.
+  // The symbol that a glance begins with; empty where its code takes more bits. Its number may
+  // reach beyond the glance.
   class One {
    public:
     One() = default;
-    One(int bits, int steps, int number)
-        : entry_(static_cast<unsigned>(bits | steps << 8) | static_cast<unsigned>(number) << 16) {}
+    One(int code_bits, int size, int steps)
+        : entry_(static_cast<unsigned>((code_bits + size) | code_bits << 8 | size << 16 |
+                                       steps << 24)) {}
     explicit operator bool() const { return entry_ != 0; }
-    unsigned bits() const { return entry_ & 63; }
+    unsigned bits() const { return entry_ & 0xFF; }  // with the number's
+    unsigned code_bits() const { return entry_ >> 8 & 0xFF; }
+    int size() const { return static_cast<int>(entry_ >> 16 & 0xFF); }
     // Frequencies that it goes on by: the zeros before its number and that itself; or kEnd.
-    int steps() const { return static_cast<int>(entry_ >> 8 & 0xFF); }
-    int number() const { return static_cast<std::int32_t>(entry_) >> 16; }
+    int steps() const { return static_cast<int>(entry_ >> 24); }
 
    private:
     std::uint32_t entry_ = 0;
@@ -132,11 +135,11 @@ class HuffmanTable {
   std::array<std::uint8_t, 256> symbols_;
 };
 
-// The number of `size` bits that the highest ones are (T.81, F.2.2.1, EXTEND).
+// The number of `size` bits, 0 to 15, that the highest ones are (T.81, F.2.2.1, EXTEND).
 inline int number_of(std::uint64_t bits, int size) {
-  if (size == 0) return 0;
-  const auto value = static_cast<int>(bits >> (64 - size));
-  return value < 1 << (size - 1) ? value - (1 << size) + 1 : value;
+  const auto value = static_cast<int>(bits >> 1 >> (63 - size));
+  const int is_negative = static_cast<int>(~bits >> 63);  // no branch: nobody could foresee it
+  return value - (-is_negative & ((1 << size) - 1));
 }
 
 }  // namespace pgmmr

@@ -87,16 +87,26 @@ constexpr std::uint8_t kDcSymbols[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 TEST(HuffmanTable, ReadsTheCodesOfTheStandard) {
   const auto table = std::make_unique<HuffmanTable>();
   ASSERT_TRUE(table->build(kDcCounts, kDcSymbols, true));
-  const auto one = table->one(std::uint64_t{0b011'10} << 59);  // of size 2: 2
-  ASSERT_TRUE(one);
+  const auto one = table->one(std::uint64_t{0b011} << 61);
   EXPECT_EQ(one.bits(), 5U);
-  EXPECT_EQ(one.number(), 2);
-  EXPECT_EQ(table->one(std::uint64_t{0b011'01} << 59).number(), -2);
-  const auto longest = table->symbol(std::uint64_t{0b111111110} << 55);
-  EXPECT_EQ(longest.bits, 9);
-  EXPECT_EQ(longest.size, 11);
-  EXPECT_FALSE(table->one(std::uint64_t{0b111111110} << 55));
-  EXPECT_EQ(table->symbol(~std::uint64_t{0}).bits, 0);  // no code is of ones alone
+  EXPECT_EQ(one.code_bits(), 3U);
+  EXPECT_EQ(one.size(), 2);
+  EXPECT_EQ(table->one(std::uint64_t{0b111111110} << 55).bits(), 20U);
+  EXPECT_FALSE(table->one(~std::uint64_t{0}));  // no code is of ones alone
+  EXPECT_EQ(table->symbol(~std::uint64_t{0}).bits, 0);
+}
+
+// T.81, Table F.1.
+TEST(HuffmanTable, KnowsANumberByItsSizeAndBits) {
+  EXPECT_EQ(number_of(~std::uint64_t{0}, 0), 0);
+  EXPECT_EQ(number_of(0, 0), 0);
+  for (int size = 1; size <= 11; ++size) {
+    for (int value = 0; value < 1 << size; ++value) {
+      const auto bits = static_cast<std::uint64_t>(value) << (64 - size) | 0x5555;
+      const int half = 1 << (size - 1);
+      EXPECT_EQ(number_of(bits, size), value >= half ? value : value - 2 * half + 1);
+    }
+  }
 }
 
 TEST(HuffmanTable, RefusesWhatDoesNotFit) {
@@ -144,10 +154,11 @@ TEST(HuffmanTable, ShowsAtAGlanceWhatItsSymbolsAreOneByOne) {
       const auto first = table->symbol(bits);
       if (const auto one = table->one(bits)) {
         EXPECT_EQ(one.bits(), static_cast<unsigned>(first.bits + first.size));
+        EXPECT_EQ(one.code_bits(), static_cast<unsigned>(first.bits));
+        EXPECT_EQ(one.size(), first.size);
         EXPECT_EQ(one.steps(), first.steps);
-        EXPECT_EQ(one.number(), number_of(bits << first.bits, first.size));
       } else {
-        EXPECT_TRUE(first.bits == 0 || first.bits + first.size > HuffmanTable::kGlance);
+        EXPECT_TRUE(first.bits == 0 || first.bits > HuffmanTable::kGlance);
       }
       const auto several = table->several(bits);
       EXPECT_EQ(static_cast<bool>(several), first.bits > 0 && first.bits <= HuffmanTable::kGlance);

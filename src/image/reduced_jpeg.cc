@@ -45,8 +45,8 @@ struct Plane {
 [[gnu::always_inline]] inline int read_symbol(const HuffmanTable& table, ScanBits& bits,
                                               int& number) {
   if (const auto one = table.one(bits.bits())) [[likely]] {
+    number = number_of(bits.bits() << one.code_bits(), one.size());
     bits.drop(one.bits());
-    number = one.number();
     return one.steps();
   }
   const HuffmanTable::Symbol symbol = table.symbol(bits.bits());
@@ -145,20 +145,33 @@ void store_gray_row(const std::uint8_t* from, int width, std::uint8_t* to) {
   for (int x = 0; x < width; ++x, to += 3) to[0] = to[1] = to[2] = from[x];
 }
 
+// A level from -256 to 511, clamped to 8 bits.
+constexpr auto kClamped = [] {
+  std::array<std::uint8_t, 768> levels{};
+  for (int i = 0; i < 768; ++i) {
+    levels[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(std::clamp(i - 256, 0, 255));
+  }
+  return levels;
+}();
+
 // JFIF 1.02's YCbCr, in libjpeg's rounding; `across` pixels share a colour.
 void store_row(const std::array<const std::uint8_t*, 3>& from, int across, int width,
                std::uint8_t* to) {
   constexpr int kHalf = 1 << 15;
+  const std::uint8_t* light = from[0];
   for (int x = 0, at = 0; x < width; ++at) {
     const int blue = from[1][at] - 128, red = from[2][at] - 128;
-    const int more_red = (91881 * red + kHalf) >> 16;
-    const int more_green = (-22554 * blue - 46802 * red + kHalf) >> 16;
-    const int more_blue = (116130 * blue + kHalf) >> 16;
+    const std::uint8_t* const reds =
+        &kClamped[static_cast<std::size_t>(256 + ((91881 * red + kHalf) >> 16))];
+    const std::uint8_t* const greens =
+        &kClamped[static_cast<std::size_t>(256 + ((-22554 * blue - 46802 * red + kHalf) >> 16))];
+    const std::uint8_t* const blues =
+        &kClamped[static_cast<std::size_t>(256 + ((116130 * blue + kHalf) >> 16))];
     for (const int end = std::min(x + across, width); x < end; ++x, to += 3) {
-      const int light = from[0][x];
-      to[0] = to_level(light + more_red);
-      to[1] = to_level(light + more_green);
-      to[2] = to_level(light + more_blue);
+      const std::size_t level = *light++;
+      to[0] = reds[level];
+      to[1] = greens[level];
+      to[2] = blues[level];
     }
   }
 }
