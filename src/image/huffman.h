@@ -9,6 +9,8 @@
 #include <cstring>
 #include <span>
 
+#include "base/clones.h"
+
 namespace pgmmr {
 
 // The bits of a scan, most significant first, without the zero bytes behind 0xFF. Before a marker,
@@ -20,7 +22,7 @@ class ScanBits {
   explicit ScanBits(std::span<const std::uint8_t> bytes)
       : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
-  [[gnu::always_inline]] void refill() {
+  PGMMR_INLINE void refill() {
     if (end_ - at_ >= 8) {
       std::uint64_t next;
       std::memcpy(&next, at_, 8);
@@ -38,7 +40,7 @@ class ScanBits {
 
   std::uint64_t bits() const { return bits_; }  // the next one highest
   int count() const { return count_; }
-  [[gnu::always_inline]] void drop(unsigned count) {
+  PGMMR_INLINE void drop(unsigned count) {
     bits_ <<= count;
     count_ -= static_cast<int>(count);
   }
@@ -48,7 +50,7 @@ class ScanBits {
 
   // Goes on behind the restart marker of that number, 0 to 7.
   //   returns  false where it does not follow
-  [[gnu::always_inline]] bool restart(int number) {
+  PGMMR_INLINE bool restart(int number) {
     const ScanBits after = restarted(*this, number);
     if (after.at_ == at_) return false;
     *this = after;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/clones.h"
 #include "image/huffman.h"
 
 namespace pgmmr {
@@ -42,8 +43,7 @@ struct Plane {
 
 // The next symbol, whatever its code, and its number.
 //   returns  how many frequencies it goes on by, or kEnd; 0 where there is no such code
-[[gnu::always_inline]] inline int read_symbol(const HuffmanTable& table, ScanBits& bits,
-                                              int& number) {
+PGMMR_INLINE int read_symbol(const HuffmanTable& table, ScanBits& bits, int& number) {
   if (const auto one = table.one(bits.bits())) [[likely]] {
     number = number_of(bits.bits() << one.code_bits(), one.size());
     bits.drop(one.bits());
@@ -59,7 +59,7 @@ struct Plane {
 // The frequencies of the next block that are kept, the others passed over.
 //   returns  false where the codes make no sense
 template <int kKept>
-[[gnu::always_inline]] inline bool read_block(const Plane& plane, ScanBits& from, Kept& kept) {
+PGMMR_INLINE bool read_block(const Plane& plane, ScanBits& from, Kept& kept) {
   static_assert(2 * HuffmanTable::kLongest <= ScanBits::kFilled);
   ScanBits bits = from;
   kept = {};
@@ -107,7 +107,8 @@ std::uint8_t to_level(int value) { return static_cast<std::uint8_t>(std::clamp(v
 // The means of a block's quarters, or of all of it. (T.81, A.3.3: a frequency of 1 in one direction
 // weighs sqrt(1/32) times its cosine, whose mean over half a block is 0.640729; of 0, 1/8.)
 template <int kEdge>
-void store_block(const Kept& kept, const Kept& steps, std::uint8_t* to, std::ptrdiff_t stride) {
+PGMMR_INLINE void store_block(const Kept& kept, const Kept& steps, std::uint8_t* to,
+                              std::ptrdiff_t stride) {
   constexpr int kBits = 14;
   constexpr int kRound = (128 << kBits) + (1 << (kBits - 1));
   // Of damaged data a product may be anything.
@@ -126,7 +127,7 @@ void store_block(const Kept& kept, const Kept& steps, std::uint8_t* to, std::ptr
 }
 
 template <int kEdge>
-bool read_blocks(Plane& plane, int mcu, ScanBits& bits) {
+PGMMR_INLINE bool read_blocks(Plane& plane, int mcu, ScanBits& bits) {
   Kept kept;
   for (int y = 0; y < plane.down; ++y) {
     for (int x = 0; x < plane.across; ++x) {
@@ -178,8 +179,9 @@ void store_row(const std::array<const std::uint8_t*, 3>& from, int across, int w
 
 // All MCUs, a row of them at a time.
 template <int kEdge>
-bool read_rows(const jpeg_decompress_struct& header, std::span<const std::uint8_t> scan,
-               std::span<Plane> planes, Picture& picture) {
+PGMMR_INLINE bool read_rows(const jpeg_decompress_struct& header,
+                            std::span<const std::uint8_t> scan, std::span<Plane> planes,
+                            Picture& picture) {
   Plane& light = planes.front();
   const int mcus = rounded_up(static_cast<int>(header.image_width), 8 * light.across);
   const int mcu_rows = rounded_up(static_cast<int>(header.image_height), 8 * light.down);
@@ -217,6 +219,13 @@ bool read_rows(const jpeg_decompress_struct& header, std::span<const std::uint8_
     }
   }
   return true;
+}
+
+// Shifts by a number of bits that varies take one step on newer CPUs.
+PGMMR_CLONES bool read_all(const jpeg_decompress_struct& header, std::span<const std::uint8_t> scan,
+                           int edge, std::span<Plane> planes, Picture& picture) {
+  return edge == 1 ? read_rows<1>(header, scan, planes, picture)
+                   : read_rows<2>(header, scan, planes, picture);
 }
 
 bool is_usual(const jpeg_decompress_struct& header) {
@@ -287,8 +296,8 @@ bool read_reduced(const jpeg_decompress_struct& header, std::span<const std::uin
       plane.down = component.v_samp_factor;
     }
   }
-  const auto read = edge == 1 ? read_rows<1> : read_rows<2>;
-  return read(header, scan, std::span(planes).first(static_cast<std::size_t>(count)), picture);
+  return read_all(header, scan, edge, std::span(planes).first(static_cast<std::size_t>(count)),
+                  picture);
 }
 
 }  // namespace pgmmr

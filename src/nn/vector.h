@@ -1,28 +1,20 @@
 // Sixteen floats at a time, in the instructions of the CPU the program runs on.
 //
 // The compiler lowers the vector type to what each clone may use: one AVX-512 register, two of
-// AVX2, four of SSE2 or NEON. A function marked PGMMR_CLONES exists once for each and is chosen
-// when the program starts. What GCC lowers to several registers passes through memory, though:
-// where most of the time goes, a function exists twice instead, for Floats on AVX-512 and for Eight
-// else.
+// AVX2, four of SSE2 or NEON (base/clones.h). What GCC lowers to several registers passes through
+// memory, though: where most of the time goes, a function exists twice instead, for Floats on
+// AVX-512 and for Eight else. Vectors are passed by reference: by value they would have an ABI that
+// depends on the instructions.
 #pragma once
 
 #include <cstdint>
 
+#include "base/clones.h"
 #include "nn/activations.h"
 #include "nn/f16.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#endif
-
-// Sanitizers instrument the resolver that picks a clone, which runs before they are ready; clang
-// builds only the fuzzers.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define PGMMR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define PGMMR_CLONES
 #endif
 
 // For the version with Floats of a function that exists twice; called where cpu().avx512.
@@ -38,10 +30,6 @@
 #else
 #define PGMMR_F16C
 #endif
-
-// What a clone is made of must be inlined into it to take its instructions. Vectors are passed by
-// reference: by value they would have an ABI that depends on the instructions.
-#define PGMMR_INLINE __attribute__((always_inline)) inline
 
 // Before a loop over an array of accumulators with a bound known when compiling: only unrolled it
 // lives in registers, and GCC 12 at -O2 leaves it in memory, at a tenth of the speed.
