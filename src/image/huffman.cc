@@ -5,7 +5,7 @@
 namespace pgmmr {
 
 ScanBits ScanBits::refilled(ScanBits bits) {
-  while (bits.count_ <= kFilled) {
+  while (bits.count_ < kFilled) {
     std::uint64_t byte = 0;
     if (bits.at_ < bits.end_ && *bits.at_ != 0xFF) {
       byte = *bits.at_++;
@@ -77,6 +77,7 @@ void HuffmanTable::fill(std::size_t glance) {
     used += next.bits + next.size;
     if (steps == 0) one = One(next.bits, next.size, next.steps);
     steps += end ? kEnd + 1 : next.steps;
+    if (used > kShown) return;
     several = Several(used, steps);
   }
 }

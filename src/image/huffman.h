@@ -73,7 +73,8 @@ class ScanBits {
 class HuffmanTable {
  public:
   static constexpr int kGlance = 11;   // bits
-  static constexpr int kLongest = 28;  // bits that a symbol with its number may take, or a glance
+  static constexpr int kLongest = 28;  // bits that a symbol with its number may take
+  static constexpr int kShown = 18;    // bits that several may
   static constexpr int kEnd = 128;     // steps, of an end of block
 
   // The symbol that a glance begins with; empty where its code takes more bits. Its number may

@@ -60,7 +60,7 @@ PGMMR_INLINE int read_symbol(const HuffmanTable& table, ScanBits& bits, int& num
 //   returns  false where the codes make no sense
 template <int kKept>
 PGMMR_INLINE bool read_block(const Plane& plane, ScanBits& from, Kept& kept) {
-  static_assert(2 * HuffmanTable::kLongest <= ScanBits::kFilled);
+  constexpr int kGlances = ScanBits::kFilled / HuffmanTable::kShown;
   ScanBits bits = from;
   kept = {};
   int number = 0;
@@ -77,7 +77,7 @@ PGMMR_INLINE bool read_block(const Plane& plane, ScanBits& from, Kept& kept) {
   }
   while (next < kFrequencies) {
     bits.refill();
-    for (int glance = 0; glance < 2; ++glance) {
+    for (int glance = 0; glance < kGlances; ++glance) {
       const auto several = plane.ac->several(bits.bits());
       const int after = next + several.steps();
       if (several && after < kFrequencies) [[likely]] {
@@ -92,6 +92,7 @@ PGMMR_INLINE bool read_block(const Plane& plane, ScanBits& from, Kept& kept) {
         return true;
       }
       // A long code, or the glance goes beyond the block.
+      bits.refill();
       const int steps = read_symbol(*plane.ac, bits, number);
       if (steps == 0) return false;
       next += steps;
