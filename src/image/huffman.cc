@@ -52,7 +52,7 @@ bool HuffmanTable::build(std::span<const std::uint8_t> counts,
     firsts_[at] = place - code;
     code += counts[at - 1];
     place += counts[at - 1];
-    if (code > 1 << length) return false;
+    if (code >= 1 << length) return false;
     limits_[at] = static_cast<std::uint32_t>(code) << (16 - length);
   }
   if (static_cast<std::size_t>(place) > std::min(symbols.size(), symbols_.size())) return false;
@@ -60,11 +60,11 @@ bool HuffmanTable::build(std::span<const std::uint8_t> counts,
     symbols_[i] = symbols[i];
     if (dc ? symbols[i] > 11 : (symbols[i] & 15) > 10) return false;
   }
-  for (std::size_t glance = 0; glance < ones_.size(); ++glance) fill(glance);
+  for (std::size_t glance = 0; glance < ones_.size(); ++glance) fill(glance, dc);
   return true;
 }
 
-void HuffmanTable::fill(std::size_t glance) {
+void HuffmanTable::fill(std::size_t glance, bool dc) {
   const std::uint64_t bits = std::uint64_t{glance} << (64 - kGlance);
   One& one = ones_[glance] = {};
   Several& several = severals_[glance] = {};
@@ -76,8 +76,8 @@ void HuffmanTable::fill(std::size_t glance) {
     if (!end && steps + next.steps >= kEnd / 2) return;  // more than a block has
     used += next.bits + next.size;
     if (steps == 0) one = One(next.bits, next.size, next.steps);
-    steps += end ? kEnd + 1 : next.steps;
-    if (used > kShown) return;
+    steps += next.steps;
+    if (dc || used > kShown) return;
     several = Several(used, steps);
   }
 }

@@ -48,6 +48,9 @@ class ScanBits {
   // Zeros have been taken that are not in the file.
   bool overran() const { return count_ < missing_; }
 
+  // After a refill: more bytes follow, if only a marker.
+  bool goes_on() const { return end_ - at_ >= 2; }
+
   // Goes on behind the restart marker of that number, 0 to 7.
   //   returns  false where it does not follow
   PGMMR_INLINE bool restart(int number) {
@@ -73,12 +76,12 @@ class ScanBits {
 class HuffmanTable {
  public:
   static constexpr int kGlance = 11;   // bits
-  static constexpr int kLongest = 28;  // bits that a symbol with its number may take
+  static constexpr int kLongest = 27;  // bits that a symbol with its number may take
   static constexpr int kShown = 18;    // bits that several may
   static constexpr int kEnd = 128;     // steps, of an end of block
 
-  // The symbol that a glance begins with; empty where its code takes more bits. Its number may
-  // reach beyond the glance.
+  // The symbol that a glance begins with; empty where its code takes more bits or is none. Its
+  // number may reach beyond the glance.
   class One {
    public:
     One() = default;
@@ -96,15 +99,16 @@ class HuffmanTable {
     std::uint32_t entry_ = 0;
   };
 
-  // All symbols whose codes a glance shows, up to an end of block. What the numbers are nobody
-  // asks, so that the last one may reach beyond the glance.
+  // The symbols whose codes a glance shows: up to an end of block, to kShown bits and to the steps
+  // of a block; empty where that is none. What the numbers are nobody asks, so that the last one
+  // may reach beyond the glance.
   class Several {
    public:
     Several() = default;
     Several(int bits, int steps) : entry_(static_cast<unsigned>(bits | steps << 8)) {}
     explicit operator bool() const { return entry_ != 0; }
     unsigned bits() const { return entry_ & 63; }
-    int steps() const { return static_cast<int>(entry_ >> 8); }  // kEnd + 1 for an end of block
+    int steps() const { return static_cast<int>(entry_ >> 8); }  // kEnd more with an end of block
 
    private:
     std::uint32_t entry_ = 0;
@@ -113,7 +117,9 @@ class HuffmanTable {
   //   counts   [16], of the codes of 1 to 16 bits
   //   symbols  in the order of their codes: a number's size, and in the upper half, but for dc, the
   //            zeros before it
-  //   returns  false where the codes do not fit, or a size is none of 8-bit samples
+  //   returns  false where the codes do not fit, or one is of ones alone, or a size is none of
+  //   8-bit
+  //            samples
   bool build(std::span<const std::uint8_t> counts, std::span<const std::uint8_t> symbols, bool dc);
 
   One one(std::uint64_t bits) const { return ones_[bits >> (64 - kGlance)]; }
@@ -128,7 +134,7 @@ class HuffmanTable {
   Symbol symbol(std::uint64_t bits) const;
 
  private:
-  void fill(std::size_t glance);
+  void fill(std::size_t glance, bool dc);
 
   std::array<One, std::size_t{1} << kGlance> ones_;
   std::array<Several, std::size_t{1} << kGlance> severals_;

@@ -16,22 +16,23 @@ namespace pgmmr {
 namespace {
 
 constexpr int kFrequencies = 64;
-constexpr int kMostMean = 32767;  // of a block; samples of 8 bits give 2,047
+constexpr int kMostMean = 32767;  // of a block, in steps; samples of 8 bits give 1,024
 
 int rounded_up(int value, int by) { return (value + by - 1) / by; }
 
 // What of a block's frequencies is kept, in zigzag order: the mean alone, or what the means of its
-// quarters take: 1 is the first horizontal one, 2 the first vertical one, 4 both.
+// quarters take: 1 is the first horizontal one, 2 the first vertical one, 4 both; 3 is not used.
 constexpr int kept_of(int edge) { return edge == 1 ? 1 : 5; }
 using Kept = std::array<int, 5>;
 
-// One colour of a scan: its codes, and an MCU row of its blocks as pixels, one or two by two of
+// One colour of a scan: its codes, and an MCU row of its blocks as pixels, `edge` by `edge` of
 // each.
 struct Plane {
   const HuffmanTable* dc = nullptr;
   const HuffmanTable* ac = nullptr;
   Kept steps{};              // of quantisation
   int across = 1, down = 1;  // blocks of an MCU
+  int edge = 1;              // 1 or 2
   int mean = 0;              // of the last block
   int width = 0;             // pixels of a row
   std::vector<std::uint8_t> rows;
@@ -86,7 +87,7 @@ PGMMR_INLINE bool read_block(const Plane& plane, ScanBits& from, Kept& kept) {
         continue;
       }
       if (several && (after == kFrequencies ||
-                      (after > HuffmanTable::kEnd && after <= HuffmanTable::kEnd + kFrequencies))) {
+                      (after >= HuffmanTable::kEnd && after < HuffmanTable::kEnd + kFrequencies))) {
         bits.drop(several.bits());
         from = bits;
         return true;
@@ -179,7 +180,7 @@ void store_row(const std::array<const std::uint8_t*, 3>& from, int across, int w
 }
 
 // All MCUs, a row of them at a time.
-template <int kEdge>
+template <int kEdge, int kColourEdge>
 PGMMR_INLINE bool read_rows(const jpeg_decompress_struct& header,
                             std::span<const std::uint8_t> scan, std::span<Plane> planes,
                             Picture& picture) {
@@ -187,9 +188,9 @@ PGMMR_INLINE bool read_rows(const jpeg_decompress_struct& header,
   const int mcus = rounded_up(static_cast<int>(header.image_width), 8 * light.across);
   const int mcu_rows = rounded_up(static_cast<int>(header.image_height), 8 * light.down);
   for (Plane& plane : planes) {
-    plane.width = mcus * plane.across * kEdge;
+    plane.width = mcus * plane.across * plane.edge;
     plane.rows.resize(static_cast<std::size_t>(plane.width) *
-                      static_cast<std::size_t>(plane.down * kEdge));
+                      static_cast<std::size_t>(plane.down * plane.edge));
   }
   ScanBits bits(scan);
   const auto interval = static_cast<int>(header.restart_interval);
@@ -201,8 +202,9 @@ PGMMR_INLINE bool read_rows(const jpeg_decompress_struct& header,
         until_restart = interval - 1;
         for (Plane& plane : planes) plane.mean = 0;
       }
-      for (Plane& plane : planes) {
-        if (!read_blocks<kEdge>(plane, mcu, bits)) return false;
+      if (!read_blocks<kEdge>(light, mcu, bits)) return false;
+      for (Plane& plane : planes.subspan(1)) {
+        if (!read_blocks<kColourEdge>(plane, mcu, bits)) return false;
       }
     }
     if (bits.overran()) return false;
@@ -213,20 +215,22 @@ PGMMR_INLINE bool read_rows(const jpeg_decompress_struct& header,
       if (planes.size() == 1) {
         store_gray_row(light.row(y - top), picture.width, to);
       } else {
-        const int of_colour = (y - top) / light.down;
+        const int of_colour = (y - top) / (light.down * kEdge / kColourEdge);
         store_row({light.row(y - top), planes[1].row(of_colour), planes[2].row(of_colour)},
-                  light.across, picture.width, to);
+                  light.across * kEdge / kColourEdge, picture.width, to);
       }
     }
   }
-  return true;
+  bits.refill();
+  return bits.goes_on();  // libjpeg wants the end marker, or any other, to know that this is all
 }
 
 // Shifts by a number of bits that varies take one step on newer CPUs.
 PGMMR_CLONES bool read_all(const jpeg_decompress_struct& header, std::span<const std::uint8_t> scan,
-                           int edge, std::span<Plane> planes, Picture& picture) {
-  return edge == 1 ? read_rows<1>(header, scan, planes, picture)
-                   : read_rows<2>(header, scan, planes, picture);
+                           std::span<Plane> planes, Picture& picture) {
+  if (planes.front().edge == 2) return read_rows<2, 2>(header, scan, planes, picture);
+  return planes.back().edge == 2 ? read_rows<1, 2>(header, scan, planes, picture)
+                                 : read_rows<1, 1>(header, scan, planes, picture);
 }
 
 bool is_usual(const jpeg_decompress_struct& header) {
@@ -279,7 +283,6 @@ class Tables {
 bool read_reduced(const jpeg_decompress_struct& header, std::span<const std::uint8_t> scan,
                   int reduction, Picture& picture) {
   if (!is_usual(header)) return false;
-  const int edge = 8 / reduction;
   const int count = header.num_components;
   Tables tables;
   std::array<Plane, 3> planes;
@@ -296,9 +299,13 @@ bool read_reduced(const jpeg_decompress_struct& header, std::span<const std::uin
       plane.across = component.h_samp_factor;
       plane.down = component.v_samp_factor;
     }
+    plane.edge = 8 / reduction;
   }
-  return read_all(header, scan, edge, std::span(planes).first(static_cast<std::size_t>(count)),
-                  picture);
+  // An eighth has as many pixels as there are quarters of the blocks of halved colour.
+  if (reduction == 8 && count > 1 && planes[0].across * planes[0].down == 4) {
+    planes[1].edge = planes[2].edge = 2;
+  }
+  return read_all(header, scan, std::span(planes).first(static_cast<std::size_t>(count)), picture);
 }
 
 }  // namespace pgmmr

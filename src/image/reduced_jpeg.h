@@ -4,8 +4,10 @@
 // Such a picture needs four of a block's 64 frequencies, or one, and the time goes into the Huffman
 // codes of the others. These are passed over as many at a time as a glance shows
 // (image/huffman.h). What is left of a block are the means of its quarters, without what the
-// frequencies above the first would add to them, or the mean of all; colour that is stored at half
-// the resolution is repeated. Everything else, and whatever looks damaged, is left to libjpeg.
+// frequencies above the first would add to them, or the mean of all. Of colour that is stored at
+// half the resolution two pixels share one in each direction that is halved, but for an eighth
+// where both are; libjpeg would give each its own. Everything else, and whatever looks damaged, is
+// left to it.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,8 @@ namespace pgmmr {
 //   header     as jpeg_read_header leaves it
 //   scan       what follows the scan's header
 //   reduction  4 or 8
-//   returns    false where it is another kind of JPEG, or ends early, or is damaged; then picture
+//   returns    false where it is another kind of JPEG, or ends early, or looks damaged; then
+//   picture
 //              is not to be used
 bool read_reduced(const jpeg_decompress_struct& header, std::span<const std::uint8_t> scan,
                   int reduction, Picture& picture);

@@ -8,9 +8,11 @@
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <numbers>
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "image/decode.h"
@@ -156,11 +158,119 @@ TEST(ReducedJpeg, ShowsTheMeansOfTheWholePicture) {
   }
 }
 
+Picture noise(int width, int height) {
+  std::mt19937 random(1);
+  Picture picture(width, height);
+  for (auto& level : picture.rgb) level = static_cast<std::uint8_t>(random());
+  return picture;
+}
+
+// One colour as libjpeg reads its frequencies, and the means that the lowest ones give (T.81,
+// A.3.3), in double precision.
+class Means {
+ public:
+  Means(jpeg_decompress_struct& jpeg, jvirt_barray_ptr* blocks, int colour, int edge)
+      : edge_(edge), width_(static_cast<int>(jpeg.comp_info[colour].width_in_blocks) * edge) {
+    const jpeg_component_info& component = jpeg.comp_info[colour];
+    for (JDIMENSION y = 0; y < component.height_in_blocks; ++y) {
+      JBLOCKARRAY row = jpeg.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&jpeg),
+                                                     blocks[colour], y, 1, FALSE);
+      for (int v = 0; v < edge; ++v) {
+        for (int x = 0; x < width_; ++x) {
+          levels_.push_back(mean(row[0][x / edge], component.quant_table->quantval, x % edge, v));
+        }
+      }
+    }
+  }
+
+  double at(int x, int y) const { return levels_[static_cast<std::size_t>(y * width_ + x)]; }
+
+ private:
+  double mean(const JCOEF* block, const UINT16* steps, int x, int y) const {
+    double sum = 128;
+    for (int v = 0; v < edge_; ++v) {
+      for (int u = 0; u < edge_; ++u) {
+        sum += block[v * 8 + u] * steps[v * 8 + u] * share(u, x) * share(v, y);
+      }
+    }
+    return std::clamp(sum, 0.0, 255.0);
+  }
+  double share(int frequency, int part) const {
+    double sum = 0;
+    const int size = 8 / edge_;
+    for (int i = part * size; i < (part + 1) * size; ++i) {
+      sum += std::cos((2 * i + 1) * frequency * std::numbers::pi / 16);
+    }
+    return (frequency == 0 ? std::sqrt(0.5) : 1) / 2 * sum / size;
+  }
+
+  int edge_, width_;
+  std::vector<double> levels_;
+};
+
+// The largest difference of a picture to those means.
+double distance_to_means(const std::string& file, int reduction, const Picture& picture) {
+  jpeg_decompress_struct jpeg;
+  jpeg_error_mgr errors;
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_decompress(&jpeg);
+  jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(file.data()), file.size());
+  jpeg_read_header(&jpeg, TRUE);
+  jvirt_barray_ptr* blocks = jpeg_read_coefficients(&jpeg);
+  const int across = jpeg.max_h_samp_factor, down = jpeg.max_v_samp_factor;
+  const bool gray = jpeg.num_components == 1, finer = reduction == 8 && across * down == 4;
+  std::vector<Means> means;
+  for (int i = 0; i < jpeg.num_components; ++i) {
+    means.emplace_back(jpeg, blocks, i, i > 0 && finer ? 2 : 8 / reduction);
+  }
+  double most = 0;
+  for (int y = 0; y < picture.height; ++y) {
+    for (int x = 0; x < picture.width; ++x) {
+      const int u = finer ? x : x / across, v = finer ? y : y / down;
+      const double light = means[0].at(x, y);
+      const double blue = gray ? 0 : means[1].at(u, v) - 128,
+                   red = gray ? 0 : means[2].at(u, v) - 128;
+      const std::array expected{light + 1.402 * red, light - 0.344136 * blue - 0.714136 * red,
+                                light + 1.772 * blue};
+      for (std::size_t i = 0; i < 3; ++i) {
+        const auto at = static_cast<std::size_t>(y * picture.width + x) * 3 + i;
+        most = std::max(most, std::abs(std::clamp(expected[i], 0.0, 255.0) - picture.rgb[at]));
+      }
+    }
+  }
+  jpeg_destroy_decompress(&jpeg);
+  return most;
+}
+
+// Each level is rounded, then colours are, 1.772 of them at most.
+TEST(ReducedJpeg, ShowsTheFrequenciesThatLibjpegReads) {
+  for (const auto& [width, height] : {std::pair{128, 96}, std::pair{101, 67}, {17, 130}}) {
+    for (const Picture& picture : {noise(width, height), waves(width, height)}) {
+      for (Form form : {Form{}, Form{2, 1}, Form{1, 2}, Form{2, 2}, Form{.gray = true},
+                        Form{2, 2, true}, Form{2, 2, false, 1}, Form{.restart_interval = 5}}) {
+        for (const int quality : {100, 75, 10}) {
+          form.quality = quality;
+          for (const bool optimised : {false, true}) {
+            const std::string file = encoded(picture, form, [&](jpeg_compress_struct& jpeg) {
+              jpeg.optimize_coding = optimised ? TRUE : FALSE;
+            });
+            for (const int reduction : {4, 8}) {
+              Picture small;
+              ASSERT_TRUE(read(file, reduction, small));
+              EXPECT_LE(distance_to_means(file, reduction, small), 2.5)
+                  << width << " by " << height << ", light " << form.across << " by " << form.down
+                  << (form.gray ? ", gray" : "") << ", quality " << quality << ", 1/" << reduction;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 // Nothing but numbers of full size, in codes of up to 16 bits.
 TEST(ReducedJpeg, ReadsNoiseAtTheBestQuality) {
-  std::mt19937 random(1);
-  Picture picture(256, 192);
-  for (auto& level : picture.rgb) level = static_cast<std::uint8_t>(random());
+  const Picture picture = noise(256, 192);
   for (const Form& form : {Form{.quality = 100}, Form{2, 2, false, 5, 100}}) {
     const std::string file = encoded(picture, form);
     const Picture whole = decode_picture(file, "whole");
@@ -206,7 +316,9 @@ TEST(ReducedJpeg, DoesNotTakeHalfAFileForAWholeOne) {
     for (std::size_t size = scan; size + 2 < file.size(); size += 37) {
       EXPECT_FALSE(reads(file.substr(0, size))) << size;
     }
-    EXPECT_TRUE(reads(file.substr(0, file.size() - 2)));  // the end marker is not needed
+    EXPECT_FALSE(
+        reads(file.substr(0, file.size() - 2)));  // nor does libjpeg without its end marker
+    EXPECT_TRUE(reads(file + "more"));
     try {
       decode_jpeg(file.substr(0, scan + 100), "half.jpg", 1 << 20, 32);
       FAIL();
