@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "image/encode.h"
 #include "image/flatten.h"
+#include "image/waves_test.h"
 #include "support/places.h"
 
 namespace pgmmr {
@@ -123,20 +124,6 @@ TEST(Decode, TurnsAJpegAsItsExifSegmentSays) {
   std::string far = little;
   far[7] = '\x7F';
   EXPECT_EQ(decode_picture(with_exif(jpeg, far), "far").rgb, stored.rgb);
-}
-
-// Slow waves of different lengths: every reduction should show them, and none is symmetric.
-Picture waves(int width, int height) {
-  Picture picture(width, height);
-  std::uint8_t* to = picture.rgb.data();
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x, to += 3) {
-      to[0] = static_cast<std::uint8_t>(128 + 100 * std::sin(x * 0.031 + y * 0.017));
-      to[1] = static_cast<std::uint8_t>(128 + 100 * std::sin(x * 0.011 - y * 0.023));
-      to[2] = static_cast<std::uint8_t>(255 * x / width);
-    }
-  }
-  return picture;
 }
 
 TEST(Decode, ReadsALargeJpegAtTheFractionThatIsEnough) {

@@ -17,23 +17,10 @@
 #include "base/error.h"
 #include "image/decode.h"
 #include "image/jpeg.h"
+#include "image/waves_test.h"
 
 namespace pgmmr {
 namespace {
-
-// Slow waves, none of them symmetric.
-Picture waves(int width, int height) {
-  Picture picture(width, height);
-  std::uint8_t* to = picture.rgb.data();
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x, to += 3) {
-      to[0] = static_cast<std::uint8_t>(128 + 100 * std::sin(x * 0.031 + y * 0.017));
-      to[1] = static_cast<std::uint8_t>(128 + 100 * std::sin(x * 0.011 - y * 0.023));
-      to[2] = static_cast<std::uint8_t>(255 * x / width);
-    }
-  }
-  return picture;
-}
 
 struct Form {
   int across = 1, down = 1;  // blocks of light for one of colour
