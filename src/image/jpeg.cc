@@ -196,7 +196,7 @@ JpegPicture decode_jpeg(std::string_view bytes, const std::string& name, std::in
   if (reduction == 1) result.picture = Picture(width, height);
   std::vector<std::uint8_t> cmyk_row(is_cmyk ? std::size_t{4} * jpeg.output_width : 0);
   std::uint8_t* const row = is_cmyk ? cmyk_row.data() : nullptr;
-  // Not finished: what comes after the last row doesn't matter, the end marker least of all.
+  // Not finished: what comes after the last row doesn't matter.
   if (!succeeds(reader, [&] { read_rows(reader, result.picture, row); })) refuse(reader, name);
   return result;
 }
