@@ -23,7 +23,7 @@ int rounded_up(int value, int by) { return (value + by - 1) / by; }
 // What of a block's frequencies is kept, in zigzag order: the mean alone, or what the means of its
 // quarters take: 1 is the first horizontal one, 2 the first vertical one, 4 both; 3 is not used.
 constexpr int kept_of(int edge) { return edge == 1 ? 1 : 5; }
-using Kept = std::array<int, 5>;
+using Kept = std::array<int, 6>;  // and a place for others
 
 // One colour of a scan: its codes, and an MCU row of its blocks as pixels, `edge` by `edge` of
 // each.
@@ -74,7 +74,7 @@ PGMMR_INLINE bool read_block(const Plane& plane, ScanBits& from, Kept& kept) {
     const int steps = read_symbol(*plane.ac, bits, number);
     if (steps == 0) return false;
     next += steps;
-    if (next <= kKept) kept[static_cast<std::size_t>(next - 1)] = number;
+    kept[static_cast<std::size_t>(std::min(next - 1, kKept))] = number;
   }
   while (next < kFrequencies) {
     bits.refill();
@@ -157,12 +157,12 @@ constexpr auto kClamped = [] {
   return levels;
 }();
 
-// JFIF 1.02's YCbCr, in libjpeg's rounding; `across` pixels share a colour.
-void store_row(const std::array<const std::uint8_t*, 3>& from, int across, int width,
-               std::uint8_t* to) {
+// JFIF 1.02's YCbCr, in libjpeg's rounding; one or two pixels share a colour.
+template <int kAcross>
+void store_row(const std::array<const std::uint8_t*, 3>& from, int width, std::uint8_t* to) {
   constexpr int kHalf = 1 << 15;
   const std::uint8_t* light = from[0];
-  for (int x = 0, at = 0; x < width; ++at) {
+  for (int x = 0, at = 0; x < width; x += kAcross, ++at) {
     const int blue = from[1][at] - 128, red = from[2][at] - 128;
     const std::uint8_t* const reds =
         &kClamped[static_cast<std::size_t>(256 + ((91881 * red + kHalf) >> 16))];
@@ -170,7 +170,8 @@ void store_row(const std::array<const std::uint8_t*, 3>& from, int across, int w
         &kClamped[static_cast<std::size_t>(256 + ((-22554 * blue - 46802 * red + kHalf) >> 16))];
     const std::uint8_t* const blues =
         &kClamped[static_cast<std::size_t>(256 + ((116130 * blue + kHalf) >> 16))];
-    for (const int end = std::min(x + across, width); x < end; ++x, to += 3) {
+    for (int i = 0; i < kAcross; ++i, to += 3) {
+      if (i > 0 && x + i >= width) break;
       const std::size_t level = *light++;
       to[0] = reds[level];
       to[1] = greens[level];
@@ -216,8 +217,10 @@ PGMMR_INLINE bool read_rows(const jpeg_decompress_struct& header,
         store_gray_row(light.row(y - top), picture.width, to);
       } else {
         const int of_colour = (y - top) / (light.down * kEdge / kColourEdge);
-        store_row({light.row(y - top), planes[1].row(of_colour), planes[2].row(of_colour)},
-                  light.across * kEdge / kColourEdge, picture.width, to);
+        const std::array<const std::uint8_t*, 3> rows{light.row(y - top), planes[1].row(of_colour),
+                                                      planes[2].row(of_colour)};
+        const auto store = light.across * kEdge == kColourEdge ? store_row<1> : store_row<2>;
+        store(rows, picture.width, to);
       }
     }
   }
