@@ -25,9 +25,8 @@ namespace pgmmr {
 //   header     as jpeg_read_header leaves it
 //   scan       what follows the scan's header
 //   reduction  4 or 8
-//   returns    false where it is another kind of JPEG, or ends early, or looks damaged; then
-//   picture
-//              is not to be used
+//   returns    false where it is another kind, ends early or looks damaged; then picture is not to
+//              be used
 bool read_reduced(const jpeg_decompress_struct& header, std::span<const std::uint8_t> scan,
                   int reduction, Picture& picture);
 

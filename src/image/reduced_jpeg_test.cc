@@ -255,22 +255,6 @@ TEST(ReducedJpeg, ShowsTheFrequenciesThatLibjpegReads) {
   }
 }
 
-// Nothing but numbers of full size, in codes of up to 16 bits.
-TEST(ReducedJpeg, ReadsNoiseAtTheBestQuality) {
-  const Picture picture = noise(256, 192);
-  for (const Form& form : {Form{.quality = 100}, Form{2, 2, false, 5, 100}}) {
-    const std::string file = encoded(picture, form);
-    const Picture whole = decode_picture(file, "whole");
-    Picture eighth;
-    ASSERT_TRUE(reads(file));
-    ASSERT_TRUE(read(file, 8, eighth));
-    // Light alone is not averaged over more than a block.
-    if (form.across == 1) {
-      EXPECT_LT(distance(eighth, whole, 8).mean, 8);
-    }
-  }
-}
-
 TEST(ReducedJpeg, LeavesOtherKindsToLibjpeg) {
   const Picture picture = waves(160, 128);
   ASSERT_TRUE(reads(encoded(picture, {2, 2})));
