@@ -34,7 +34,7 @@ TextTower::TextTower(std::shared_ptr<const Checkpoint> checkpoint, TowerParts pa
       position_embedding_(parts.floats("text_model.embeddings.position_embedding.weight")),
       transformer_(parts, "text_model", config_, true),
       final_norm_(parts.layer_norm("text_model.final_layer_norm", config_.layer_norm_eps)),
-      projection_(parts.linear_at_an_end("text_projection", Epilogue::kStore)),
+      projection_(parts.projection("text_projection")),
       rounds_(parts.prepares_code()),
       pack_(parts.take_pack()) {}
 

@@ -1,5 +1,7 @@
 #include "clip/tower_parts.h"
 
+#include <numeric>
+
 #include "nn/cpu.h"
 
 namespace pgmmr {
@@ -39,7 +41,18 @@ Linear TowerParts::layer(const std::vector<std::string>& names, Epilogue epilogu
           }};
 }
 
-Linear TowerParts::linear_at_an_end(const std::string& name, Epilogue epilogue) {
+Linear TowerParts::patch_embedding(const std::string& name) {
+  return without_bias(name, Epilogue::kAdd, precision_);
+}
+
+Linear TowerParts::projection(const std::string& name) {
+  const Precision precision = precision_ != Precision::kInt8 ? precision_
+                              : cpu().bf16                   ? Precision::kBf16
+                                                             : Precision::kF32;
+  return without_bias(name, Epilogue::kStore, precision);
+}
+
+Linear TowerParts::without_bias(const std::string& name, Epilogue epilogue, Precision precision) {
   const Tensor& tensor = checkpoint_.tensor(name + ".weight");
   Linear::Shape shape;
   shape.out = static_cast<int>(tensor.shape[0]);
@@ -47,9 +60,7 @@ Linear TowerParts::linear_at_an_end(const std::string& name, Epilogue epilogue) 
   shape.bias = false;
   shape.epilogue = epilogue;
   shape.many_rows = name.starts_with("vision_model.");
-  shape.precision = precision_ != Precision::kInt8 ? precision_
-                    : cpu().bf16                   ? Precision::kBf16
-                                                   : Precision::kF32;
+  shape.precision = precision;
   return {shape, pack_, [&] {
             return Linear::Weights{.weights = checkpoint_.floats(name + ".weight"), .bias = {}};
           }};
@@ -57,6 +68,19 @@ Linear TowerParts::linear_at_an_end(const std::string& name, Epilogue epilogue) 
 
 LayerNorm TowerParts::layer_norm(const std::string& name, float eps) {
   return {.weight = floats(name + ".weight"), .bias = floats(name + ".bias"), .eps = eps};
+}
+
+std::vector<float> TowerParts::weight_sums(const std::string& name) {
+  const auto out = static_cast<std::size_t>(checkpoint_.tensor(name + ".weight").shape[0]);
+  const auto sums = pack_.floats(out, [&](std::span<float> to) {
+    const std::vector<float> weights = checkpoint_.floats(name + ".weight");
+    const std::size_t in = weights.size() / out;
+    for (std::size_t o = 0; o < out; ++o) {
+      const auto of_output = std::span(weights).subspan(o * in, in);
+      to[o] = static_cast<float>(std::accumulate(of_output.begin(), of_output.end(), 0.0));
+    }
+  });
+  return {sums.begin(), sums.end()};
 }
 
 std::vector<float> TowerParts::floats(const std::string& name) {

@@ -38,14 +38,18 @@ class TowerParts {
   // three times as much, it takes the smallest cosine of the kit's texts from 0.99948 to 0.99968
   // (ViT-B/32, to double precision).
   Linear linear_after_attention(const std::string& name, Epilogue epilogue, bool of_text);
-  // NAME.weight alone, [out, in], or [out, ...] with the rest taken as one dimension. For the
-  // layers at both ends of a tower, which are a hundredth of the work: never less than bf16.
-  Linear linear_at_an_end(const std::string& name, Epilogue epilogue);
+  // NAME.weight alone, [out, ...] with the rest taken as one dimension; adds to what is there.
+  Linear patch_embedding(const std::string& name);
+  // Of each of its outputs, the sum of the weights: what inputs that are all 1 would give.
+  std::vector<float> weight_sums(const std::string& name);
+  // NAME.weight alone, [out, in]: a thousandth of the work, never less than bf16.
+  Linear projection(const std::string& name);
   LayerNorm layer_norm(const std::string& name, float eps);
   std::vector<float> floats(const std::string& name);
 
  private:
   Linear layer(const std::vector<std::string>& names, Epilogue epilogue, Precision precision);
+  Linear without_bias(const std::string& name, Epilogue epilogue, Precision precision);
 
   const Checkpoint& checkpoint_;
   Precision precision_;

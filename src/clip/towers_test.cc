@@ -165,6 +165,37 @@ TEST_P(TowersOnGoldens, LogitsAgree) {
   }
 }
 
+// Light that is nearly even: int8 errs by little of what is in it, not of how bright it is.
+TEST_P(TowersOnGoldens, Int8KeepsWhatIsInABrightPatch) {
+  try {
+    usable_precision(Precision::kInt8);
+  } catch (const Error& error) {
+    GTEST_SKIP() << error.what();
+  }
+  const auto count = golden_->floats("pixel_values").size() /
+                     static_cast<std::size_t>(golden_->rows("pixel_values"));
+  const std::vector<float> even(count, 2.0f);
+  std::vector<float> bright = even;
+  for (std::size_t i = 0; i < count; ++i) bright[i] += 0.02f * static_cast<float>(i * i % 7 - 3.0);
+  const auto embedded = [&](Precision precision, const std::vector<float>& pixels) {
+    Matrix embeddings;
+    VisionTower(*checkpoint_, precision).forward(pixels, 1, [&](auto stage, const Matrix& x) {
+      if (stage == "embeddings") embeddings = x;
+    });
+    return embeddings;
+  };
+  const Matrix want = embedded(Precision::kF32, bright), plain = embedded(Precision::kF32, even);
+  const Matrix got = embedded(Precision::kInt8, bright);
+  double error = 0, content = 0;
+  for (int i = 0; i < want.rows(); ++i) {
+    for (std::size_t k = 0; k < want.row(i).size(); ++k) {
+      error += std::pow(static_cast<double>(got.row(i)[k]) - want.row(i)[k], 2);
+      content += std::pow(static_cast<double>(want.row(i)[k]) - plain.row(i)[k], 2);
+    }
+  }
+  EXPECT_LT(std::sqrt(error / content), 0.03);
+}
+
 INSTANTIATE_TEST_SUITE_P(Conformance, TowersOnGoldens,
                          testing::Values("tiny_quick_f32", "tiny_quick_f16", "tiny_quick_bf16",
                                          "tiny_quick_mixed", "tiny_quick_sharded", "tiny_gelu_f32",

@@ -16,12 +16,14 @@ VisionTower::VisionTower(TowerParts parts)
       tokens_(side_ * side_ + 1),
       class_embedding_(parts.floats("vision_model.embeddings.class_embedding")),
       position_embedding_(parts.floats("vision_model.embeddings.position_embedding.weight")),
-      patch_embedding_(
-          parts.linear_at_an_end("vision_model.embeddings.patch_embedding", Epilogue::kAdd)),
+      patch_embedding_(parts.patch_embedding("vision_model.embeddings.patch_embedding")),
+      patch_sums_(patch_embedding_.input() == Number::kInt8
+                      ? parts.weight_sums("vision_model.embeddings.patch_embedding")
+                      : std::vector<float>()),
       pre_norm_(parts.layer_norm("vision_model.pre_layrnorm", config_.layer_norm_eps)),
       post_norm_(parts.layer_norm("vision_model.post_layernorm", config_.layer_norm_eps)),
       transformer_(parts, "vision_model", config_, false),
-      projection_(parts.linear_at_an_end("visual_projection", Epilogue::kStore)),
+      projection_(parts.projection("visual_projection")),
       pack_(parts.take_pack()) {}
 
 int VisionTower::batch_size() const {
@@ -31,11 +33,16 @@ int VisionTower::batch_size() const {
 
 // The convolution whose stride is its kernel's size, as a matrix product: each patch, channel by
 // channel, is a row. What lies beyond the last whole patch is left out, as the convolution does.
+// Before it becomes int8, a patch's mean is taken out of it, and comes back as that times the sum
+// of each output's weights: a patch of sky is far from zero and nearly even, so that rounding would
+// leave little of what is in it, and the weights' own errors would all be multiplied by its light.
 Matrix VisionTower::embed(std::span<const float> pixels, int n) const {
   const int size = config_.image_size, patch = config_.patch_size;
   const auto plane = static_cast<std::ptrdiff_t>(size) * size;
   Activations patches;
   patches.reshape(patch_embedding_.input(), n * side_ * side_, 3 * patch * patch);
+  const bool centred = !patch_sums_.empty();
+  std::vector<float> means(centred ? static_cast<std::size_t>(patches.rows()) : 0);
   for_each_range(patches.rows(), side_, [&](int begin, int end) {
     std::vector<float> one(static_cast<std::size_t>(patches.cols()));
     for (int row = begin; row < end; ++row) {
@@ -49,6 +56,7 @@ Matrix VisionTower::embed(std::span<const float> pixels, int n) const {
           std::copy_n(from + static_cast<std::ptrdiff_t>(y) * size + left, patch, out);
         }
       }
+      if (centred) means[static_cast<std::size_t>(row)] = centre(one);
       store_row(one.data(), patches, row);
     }
   });
@@ -58,7 +66,12 @@ Matrix VisionTower::embed(std::span<const float> pixels, int n) const {
   };
   Matrix embedded(patches.rows(), config_.hidden_size);
   for (int row = 0; row < embedded.rows(); ++row) {
-    std::ranges::copy(position(1 + row % (side_ * side_)), embedded.row(row).begin());
+    const std::span<float> to = embedded.row(row);
+    std::ranges::copy(position(1 + row % (side_ * side_)), to.begin());
+    if (!centred) continue;
+    const float mean = means[static_cast<std::size_t>(row)];
+    std::ranges::transform(to, patch_sums_, to.begin(),
+                           [mean](float at, float sum) { return at + mean * sum; });
   }
   patch_embedding_.forward(patches, embedded);
 

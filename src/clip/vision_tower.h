@@ -49,6 +49,7 @@ class VisionTower {
   int side_, tokens_;  // patches a side; patches and the class token
   std::vector<float> class_embedding_, position_embedding_;
   Linear patch_embedding_;
+  std::vector<float> patch_sums_;  // of int8: of each output's weights
   LayerNorm pre_norm_, post_norm_;
   Transformer transformer_;
   Linear projection_;

@@ -65,6 +65,20 @@ TEST(RowFormat, ScalesInt8ByTheRowsLargestMagnitude) {
   }
 }
 
+TEST(RowFormat, TakesTheMeanOut) {
+  std::mt19937 random(4);
+  for (int cols = 1; cols < 200; cols += 7) {
+    const Matrix x = test::random_matrix(1, cols, random);
+    double sum = 0;
+    for (const float value : x.row(0)) sum += static_cast<double>(value);
+    Matrix y = x;
+    EXPECT_NEAR(centre(y.row(0)), sum / cols, 1e-6) << cols;
+    for (std::size_t k = 0; k < x.row(0).size(); ++k) {
+      EXPECT_NEAR(y.row(0)[k], static_cast<double>(x.row(0)[k]) - sum / cols, 1e-6) << cols;
+    }
+  }
+}
+
 TEST(RowFormat, KeepsZeroRowsZeroAndDamageVisible) {
   Matrix x(3, 20);
   x.row(1)[17] = std::numeric_limits<float>::quiet_NaN();
