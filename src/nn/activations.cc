@@ -44,7 +44,10 @@ void Activations::reshape(Number number, int rows, int cols) {
   rows_ = rows;
   cols_ = cols;
   stride_ = stride;
-  if (number == Number::kInt8) scales_.resize(static_cast<std::size_t>(rows));
+  if (number == Number::kInt8) {
+    scales_.resize(static_cast<std::size_t>(rows));
+    sums_.resize(static_cast<std::size_t>(rows));
+  }
 }
 
 }  // namespace pgmmr

@@ -57,6 +57,8 @@ class Activations {
   }
   float* scales() { return scales_.data(); }  // of kInt8, one a row
   const float* scales() const { return scales_.data(); }
+  std::int32_t* sums() { return sums_.data(); }  // of kInt8, of a row's integers
+  const std::int32_t* sums() const { return sums_.data(); }
 
  private:
   struct Free {
@@ -69,6 +71,7 @@ class Activations {
   std::size_t capacity_ = 0;  // bytes
   std::unique_ptr<std::byte, Free> bytes_;
   std::vector<float> scales_;
+  std::vector<std::int32_t> sums_;
 };
 
 }  // namespace pgmmr

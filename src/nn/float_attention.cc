@@ -86,10 +86,10 @@ PGMMR_INLINE void multiply(const float* a, std::ptrdiff_t a_stride, const float*
                            std::ptrdiff_t c_stride, Upcoming& upcoming) {
   constexpr int kPair = 2 * vector::lanes_of<Vector>();
   const int blocks = (rows + kMostRows - 1) / kMostRows;
+  const EvenParts even(rows, blocks);
   for (int j = 0; j < columns; j += kPair) {
-    for (int block = 0; block < blocks; ++block) {
-      const int i = start_of_part(rows, block, blocks);
-      const int count = start_of_part(rows, block + 1, blocks) - i;
+    for (int block = 0, i = 0, count = 0; block < blocks; ++block, i += count) {
+      count = even.size_of(block);
       const float* const from = a + i * a_stride;
       float* const to = c + i * c_stride + j;
       if (kPair <= kLanes || j + kPair <= columns) {

@@ -51,4 +51,14 @@ constexpr int start_of_part(int count, int part, int parts) {
   return static_cast<int>(std::int64_t{count} * part / parts);
 }
 
+// As even parts one after the other, where a division for each would take longer than it should.
+class EvenParts {
+ public:
+  EvenParts(int count, int parts) : small_(count / parts), larger_from_(parts - count % parts) {}
+  int size_of(int part) const { return small_ + (part >= larger_from_ ? 1 : 0); }
+
+ private:
+  int small_, larger_from_;
+};
+
 }  // namespace pgmmr

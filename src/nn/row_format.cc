@@ -1,7 +1,9 @@
 #include "nn/row_format.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <numeric>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -18,6 +20,16 @@ namespace {
 using vector::Floats;
 using vector::Ints;
 using vector::kLanes;
+
+struct Quantised {
+  float scale;
+  std::int32_t sum;  // of the integers, where the scale is finite
+};
+
+void keep(const Quantised& quantised, Activations& to, int i) {
+  to.scales()[i] = quantised.scale;
+  to.sums()[i] = quantised.sum;
+}
 
 #if defined(__x86_64__)
 // GCC bug 105593: it takes the undefined operands of its own intrinsics for variables without
@@ -76,19 +88,20 @@ PGMMR_QUANTISES PGMMR_INLINE float top_of(const Bf16* from, int whole, __mmask16
 }
 
 // GCC 12 takes vpmovdb's narrowing apart; this is a seventh of int8's time saved.
-// returns  the scale
 template <typename From>
-PGMMR_QUANTISES float quantise_in_hardware(const From* from, int count, std::int8_t* to) {
+PGMMR_QUANTISES Quantised quantise_in_hardware(const From* from, int count, std::int8_t* to) {
   const int whole = count / kLanes * kLanes;
   const auto rest = static_cast<__mmask16>((1 << (count - whole)) - 1);
   const float top = top_of(from, whole, rest);
   const __m512 unit = _mm512_set1_ps(top > 0 ? 127 / top : 0.0f);
+  __m512i sums = _mm512_setzero_si512();
   for (int k = 0; k < count; k += kLanes) {
     const __mmask16 lanes = k < whole ? 0xFFFF : rest;
-    const __m512 value = _mm512_mul_ps(load_lanes(lanes, from + k), unit);
-    _mm_mask_storeu_epi8(to + k, lanes, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value)));
+    const __m512i integers = _mm512_cvtps_epi32(_mm512_mul_ps(load_lanes(lanes, from + k), unit));
+    sums = _mm512_add_epi32(sums, integers);
+    _mm_mask_storeu_epi8(to + k, lanes, _mm512_cvtepi32_epi8(integers));
   }
-  return top / 127;
+  return {top / 127, std::isfinite(top) ? _mm512_reduce_add_epi32(sums) : 0};
 }
 #pragma GCC diagnostic pop
 #endif
@@ -114,8 +127,7 @@ PGMMR_CLONES void widen(const Bf16* from, int count, float* to) {
   for (int k = recode(from, count, to); k < count; ++k) to[k] = from_bf16(from[k]);
 }
 
-// returns  the scale
-PGMMR_CLONES float quantise(const float* from, int count, std::int8_t* to) {
+PGMMR_CLONES Quantised quantise(const float* from, int count, std::int8_t* to) {
   const int whole = count / kLanes * kLanes;
   // Magnitudes compare as their bits do, and NaN is larger than all.
   Ints tops = {};
@@ -142,7 +154,7 @@ PGMMR_CLONES float quantise(const float* from, int count, std::int8_t* to) {
   for (int k = whole; k < count; ++k) {
     to[k] = static_cast<std::int8_t>(std::bit_cast<std::int32_t>(from[k] * unit + 0x1.8p23f));
   }
-  return top / 127;
+  return {top / 127, std::accumulate(to, to + count, 0)};
 }
 
 // In chains, so that an addition need not wait for the one before.
@@ -191,11 +203,11 @@ void store_row(const float* values, Activations& to, int i) {
     case Number::kInt8:
 #if defined(__x86_64__)
       if (cpu().avx512) {
-        to.scales()[i] = quantise_in_hardware(values, to.cols(), to.row<std::int8_t>(i));
+        keep(quantise_in_hardware(values, to.cols(), to.row<std::int8_t>(i)), to, i);
         break;
       }
 #endif
-      to.scales()[i] = quantise(values, to.cols(), to.row<std::int8_t>(i));
+      keep(quantise(values, to.cols(), to.row<std::int8_t>(i)), to, i);
       break;
   }
 }
@@ -220,8 +232,7 @@ void convert(const Activations& from, Number number, Activations& to) {
   if (from.number() == Number::kBf16 && number == Number::kInt8 && cpu().avx512) {
     for_each_range(from.rows(), 16, [&](int begin, int end) {
       for (int i = begin; i < end; ++i) {
-        to.scales()[i] =
-            quantise_in_hardware(from.row<Bf16>(i), from.cols(), to.row<std::int8_t>(i));
+        keep(quantise_in_hardware(from.row<Bf16>(i), from.cols(), to.row<std::int8_t>(i)), to, i);
       }
     });
     return;

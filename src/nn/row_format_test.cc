@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 
 #include "nn/plain.h"
@@ -58,6 +59,8 @@ TEST(RowFormat, ScalesInt8ByTheRowsLargestMagnitude) {
       float largest = 0;
       for (const float value : x.row(i)) largest = std::max(largest, std::abs(value));
       EXPECT_FLOAT_EQ(y.scales()[i], largest / 127);
+      const auto* integers = y.row<std::int8_t>(i);
+      EXPECT_EQ(y.sums()[i], std::accumulate(integers, integers + cols, 0));
       for (std::size_t k = 0; k < x.row(i).size(); ++k) {
         EXPECT_NEAR(back.row(i)[k], x.row(i)[k], largest / 127 * 0.501f);
       }
@@ -116,6 +119,7 @@ TEST(RowFormat, QuantisesBf16AsTheFloatsThatItIs) {
     convert(floats, Number::kInt8, want);
     for (int i = 0; i < cols; ++i) {
       ASSERT_EQ(got.scales()[i], want.scales()[i]) << i << " of " << cols;
+      ASSERT_EQ(got.sums()[i], want.sums()[i]) << i << " of " << cols;
       ASSERT_TRUE(std::equal(got.row<std::int8_t>(i), got.row<std::int8_t>(i) + cols,
                              want.row<std::int8_t>(i)))
           << i << " of " << cols;

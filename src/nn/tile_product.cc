@@ -199,6 +199,7 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
   const int first_step = steps_of(layer, call.first_input), per_chunk = chunk_steps(layer);
   const int end_step = first_step + steps_of(layer, x.cols());
   const int blocks = (x.rows() + kBlock - 1) / kBlock;
+  const EvenParts even(x.rows(), blocks);
   const int lines = (kStepBytes / 64 + blocks - 1) / blocks;
   const auto* packed = reinterpret_cast<const char*>(call.packed);
   // Blocks are even, and so are tiles: another shape would cost a hundred cycles. Of some blocks
@@ -224,9 +225,8 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
             panels + panel * panel_bytes + static_cast<std::ptrdiff_t>(from_step) * kStepBytes;
         const std::ptrdiff_t first_byte =
             static_cast<std::ptrdiff_t>(chunk - first_step + from_step) * kTileBytes;
-        for (int block = 0; block < blocks; ++block) {
-          const int row = start_of_part(x.rows(), block, blocks);
-          const int rows = start_of_part(x.rows(), block + 1, blocks) - row;
+        for (int block = 0, row = 0, rows = 0; block < blocks; ++block, row += rows) {
+          rows = even.size_of(block);
           const bool is_last = pass + 1 == passes;
           multiply({.rows = x.row<char>(row) + first_byte,
                     .stride = x.stride(),

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstring>
 #include <utility>
-#include <vector>
 
 #include "nn/avx512.h"
 #include "nn/panel_finish.h"
@@ -57,18 +56,9 @@ void pack(const Layer& layer, const float* weights, const float* scales, std::by
 PGMMR_INSTRUCTIONS_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,prfchw")
 namespace {
 
-// What the sums of a row begin with: the numbers of x from `at` on, whole lines of them.
-std::int32_t start_of(const std::int8_t* at, int lines) {
-  __m512i sums = _mm512_setzero_si512();
-  const __m512i ones = _mm512_set1_epi8(1);
-  for (int line = 0; line < lines; ++line) {
-    sums = _mm512_dpbusd_epi32(sums, ones, _mm512_loadu_si512(at + line * kLine));
-  }
-  return -kOffset * _mm512_reduce_add_epi32(sums);
-}
-
 // What is fetched while a block is multiplied, evenly: a burst would take what loads from the
-// second level wait in.
+// second level wait in. Passed by reference: copied as a whole, it would wait for its parts to be
+// stored, behind all results.
 struct Fetched {
   const char* weights;  // of what comes next, so many lines
   int lines;
@@ -76,13 +66,18 @@ struct Fetched {
   std::ptrdiff_t stride;
 };
 
-// sums[kRows, 32] = starts + x[kRows, steps] * panel
+// sums[kRows, 32] = x[kRows, steps] * panel, less what the weights' offset adds to all of a row.
+//   row_sums  of all its integers, or null: in the first part of the inputs for all of them
 template <int kRows>
 void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* panel, int steps,
-                    const std::int32_t* starts, std::int32_t* sums, Fetched fetched) {
+                    const std::int32_t* row_sums, std::int32_t* sums, const Fetched& fetched) {
+  const char* next_weights = fetched.weights;
+  const char* results = fetched.results;
   __m512i left[kRows], right[kRows];
   PGMMR_UNROLL
-  for (int i = 0; i < kRows; ++i) left[i] = right[i] = _mm512_set1_epi32(starts[i]);
+  for (int i = 0; i < kRows; ++i) {
+    left[i] = right[i] = _mm512_set1_epi32(row_sums != nullptr ? -kOffset * row_sums[i] : 0);
+  }
   // Rows are reached from every fourth: x86 adds one, two or four strides for nothing.
   constexpr int kFours = (kRows + 3) / 4;
   const std::int8_t* at[kFours];
@@ -108,9 +103,9 @@ void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* pan
   int step = 0;
   for (; step + 1 < steps; step += 2) {
     if (until_row-- == 0) {
-      __builtin_prefetch(fetched.results, 1);
-      __builtin_prefetch(fetched.results + kLine, 1);
-      fetched.results += fetched.stride;
+      __builtin_prefetch(results, 1);
+      __builtin_prefetch(results + kLine, 1);
+      results += fetched.stride;
       until_row = pairs_a_row - 1;
     }
     multiply_step(0);
@@ -118,15 +113,15 @@ void multiply_block(const std::int8_t* x, std::ptrdiff_t stride, const char* pan
     PGMMR_UNROLL
     for (int i = 0; i < kFours; ++i) at[i] += 2 * kGroup;
     panel += 2 * kStepBytes;
-    _mm_prefetch(fetched.weights, _MM_HINT_T1);
+    _mm_prefetch(next_weights, _MM_HINT_T1);
     if (each > 1) {
-      _mm_prefetch(fetched.weights + kLine, _MM_HINT_T1);
+      _mm_prefetch(next_weights + kLine, _MM_HINT_T1);
       if (each > 2) {
-        _mm_prefetch(fetched.weights + 2 * kLine, _MM_HINT_T1);
-        _mm_prefetch(fetched.weights + 3 * kLine, _MM_HINT_T1);
+        _mm_prefetch(next_weights + 2 * kLine, _MM_HINT_T1);
+        _mm_prefetch(next_weights + 3 * kLine, _MM_HINT_T1);
       }
     }
-    fetched.weights += each * kLine;
+    next_weights += each * kLine;
   }
   if (step < steps) multiply_step(0);
   PGMMR_UNROLL
@@ -151,29 +146,25 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
   const int first_step = steps_of(call.first_input), per_chunk = chunk_steps(layer);
   const int end_step = first_step + steps_of(x.cols());
   const int blocks = (x.rows() + kBlock - 1) / kBlock;
+  const EvenParts even(x.rows(), blocks);
   const auto* packed = reinterpret_cast<const char*>(call.packed);
-  std::vector<std::int32_t> starts(static_cast<std::size_t>(x.rows()));
 
   for (int chunk = first_step; chunk < end_step; chunk += per_chunk) {
     const int steps = std::min(per_chunk, end_step - chunk);
     const std::ptrdiff_t panel_bytes = static_cast<std::ptrdiff_t>(steps) * kStepBytes;
     const char* panels =
         packed + static_cast<std::ptrdiff_t>(chunk) * panels_of(layer) * kStepBytes;
-    const int lines = (steps * kGroup + kLine - 1) / kLine;
     const auto part_of = [&](int row) {
       return x.row<std::int8_t>(row) + (chunk - first_step) * kGroup;
     };
-    for (int row = 0; row < x.rows(); ++row) {
-      starts[static_cast<std::size_t>(row)] = start_of(part_of(row), lines);
-    }
     const int ahead = static_cast<int>(panel_bytes / kLine + blocks - 1) / blocks;
     for (int panel = first; panel < end; ++panel) {
       const char* weights = panels + panel * panel_bytes;
-      for (int block = 0; block < blocks; ++block) {
-        const int row = start_of_part(x.rows(), block, blocks);
-        const int rows = start_of_part(x.rows(), block + 1, blocks) - row;
+      for (int block = 0, row = 0, rows = 0; block < blocks; ++block, row += rows) {
+        rows = even.size_of(block);
         kMultiply[static_cast<std::size_t>(rows) - 1](
-            part_of(row), x.stride(), weights, steps, starts.data() + row, sums,
+            part_of(row), x.stride(), weights, steps,
+            chunk == first_step ? x.sums() + row : nullptr, sums,
             {.weights = weights + panel_bytes + static_cast<std::ptrdiff_t>(block) * ahead * kLine,
              .lines = ahead,
              .results = panel::result_of(call, row, panel),
