@@ -31,8 +31,8 @@ constexpr int panels_of(const Layer& layer) { return panels_of(layer.out); }
 // Inputs that are multiplied before the next panel's turn where results are added anyway: so the
 // rows' share of 8 pictures stays in the second-level cache with 3,072 inputs, too.
 constexpr int chunk_inputs(const Layer& layer) {
-  const int chunk = layer.number == Number::kInt8 ? 1536 : 768;
-  return layer.epilogue == Epilogue::kAdd && layer.in > chunk ? chunk : layer.in;
+  constexpr int kChunk = 768;
+  return layer.epilogue == Epilogue::kAdd && layer.in > kChunk ? kChunk : layer.in;
 }
 
 // y = epilogue(x W^T + bias), y float32 (then kAdd is possible) or bf16. Either x or y may be a
