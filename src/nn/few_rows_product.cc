@@ -194,7 +194,7 @@ PGMMR_INLINE void multiply_blocks(const Part& part, int panel) {
   }
   for (int block = 0; block < blocks; ++block) {
     const int next = panel + kPanels + block;
-    const bool fetches = block < kPanels && next < part.end_panel;
+    const bool fetches = block < kPanels && next < panel_count(*part.layer);
     const Ahead ahead = {
         reinterpret_cast<const std::byte*>(packed + (fetches ? next : panel) * panel_size),
         fetches ? std::ptrdiff_t{sizeof(Weight)} * kLanes : 0};
@@ -232,6 +232,8 @@ PGMMR_WIDE void multiply_wide_f16(const Part& part) {
   multiply_panels<Floats, kWideRows, kWidePanels, F16>(part);
 }
 
+bool copies_rows(const Activations& x) { return x.stride() % kCrowded == 0 && x.rows() > 1; }
+
 void multiply_all(const Layer& layer, const Call& call, int first_panel, int end_panel) {
   const Activations& x = *call.x;
   const std::ptrdiff_t stride = x.stride() / static_cast<std::ptrdiff_t>(sizeof(float));
@@ -247,7 +249,7 @@ void multiply_all(const Layer& layer, const Call& call, int first_panel, int end
               .rows = std::min(group, x.rows() - row),
               .first_panel = first_panel,
               .end_panel = end_panel};
-    if (x.stride() % kCrowded == 0 && part.rows > 1) {
+    if (copies_rows(x)) {
       part.stride += kLanes;
       const std::size_t size = static_cast<std::size_t>(part.stride * part.rows);
       if (apart.size() < size) apart.resize(size);
@@ -300,9 +302,11 @@ void multiply(const Layer& layer, const Call& call) {
       std::int64_t{layer.in} * kLanes * kWidePanels * std::max(call.x->rows(), 4);
   const int pairs = (panel_count(layer) + kWidePanels - 1) / kWidePanels;
   const auto grain = static_cast<int>(std::min<std::int64_t>(pairs, kWorthAHelper / products + 1));
-  for_each_range(pairs, grain, [&](int begin, int end) {
-    multiply_all(layer, call, begin * kWidePanels, std::min(end * kWidePanels, panel_count(layer)));
-  });
+  for_each_range(pairs, copies_rows(*call.x) ? coarse_grain(pairs, grain) : grain,
+                 [&](int begin, int end) {
+                   multiply_all(layer, call, begin * kWidePanels,
+                                std::min(end * kWidePanels, panel_count(layer)));
+                 });
 }
 
 }  // namespace pgmmr::few_rows

@@ -62,6 +62,9 @@ int slices_of(const Linear::Shape& shape) {
   return shape.many_rows && shape.out % (64 * slices) == 0 ? slices : 1;
 }
 
+// Rows that are worth a helper: oneDNN is a little slower on few.
+constexpr int kWorthAHelper = 12;
+
 // Sums of int8 products that wait for their epilogue, while the weights stay in the cache.
 constexpr int kInt8Rows = 128;
 
@@ -240,11 +243,12 @@ void Linear::run(const Activations& x, const Result& y, int first_input, int fir
       });
       return;
     }
-    // oneDNN is a little slower on few rows, and so is a part: a helper must be worth it.
-    for_each_range(x.rows(), 12, [&](int begin, int end) { multiply(0, begin, end); });
+    // Each part reads all weights.
+    for_each_range(x.rows(), coarse_grain(x.rows(), kWorthAHelper),
+                   [&](int begin, int end) { multiply(0, begin, end); });
     return;
   }
-  for_each_range(x.rows(), 12, [&](int begin, int end) {
+  for_each_range(x.rows(), coarse_grain(x.rows(), kWorthAHelper), [&](int begin, int end) {
     thread_local std::vector<std::int32_t> sums;
     for (int row = begin; row < end; row += kInt8Rows) {
       const int rows = std::min(kInt8Rows, end - row);

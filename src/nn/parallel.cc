@@ -1,6 +1,7 @@
 #include "nn/parallel.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -41,8 +42,9 @@ class Pool {
   // False where another call has the pool.
   bool take(int threads) {
     if (!owner_.try_lock()) return false;
-    while (static_cast<int>(helpers_.size()) < threads - 1) {
-      helpers_.emplace_back([this](std::stop_token stop) { help(stop); });
+    while (static_cast<int>(helpers_.size()) < std::min(threads, kMostThreads) - 1) {
+      const int self = static_cast<int>(helpers_.size()) + 1;
+      helpers_.emplace_back([this, self](std::stop_token stop) { help(self, stop); });
     }
     return true;
   }
@@ -50,20 +52,28 @@ class Pool {
   int threads() const { return static_cast<int>(helpers_.size()) + 1; }
 
   void run(int count, int grain, const Work& work) {
-    const int parts = std::clamp(count / std::max(grain, 1), 1, kPartsEach * threads());
+    const int parts = std::clamp(count / std::max(grain, 1), 1, kMostParts);
     if (parts == 1) return work(0, count);
+    const int sharing = threads();
     count_.store(count, std::memory_order_relaxed);
+    parts_.store(parts, std::memory_order_relaxed);
+    sharing_.store(sharing, std::memory_order_relaxed);
     work_.store(&work, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
-    const std::uint64_t region = ++region_ & 0xFFFFFFFF;
+    const std::uint64_t region = (region_.load(std::memory_order_relaxed) + 1) & 0xFFFFFFFF;
+    for (int i = 0; i < sharing; ++i) {
+      shares_[static_cast<std::size_t>(i)].left.store(
+          Left{region, start_of_part(parts, i, sharing), start_of_part(parts, i + 1, sharing)}
+              .word(),
+          std::memory_order_release);
+    }
     {
       // Under the mutex, so that a helper which is about to sleep sees it.
       const std::lock_guard lock(mutex_);
-      ticket_.store(region << 32 | static_cast<std::uint64_t>(parts) << 16,
-                    std::memory_order_release);
+      region_.store(region, std::memory_order_release);
     }
     if (sleeping_.load(std::memory_order_relaxed) > 0) wake_.notify_all();
-    take_parts(region);
+    take_parts(0, region);
     // A helper that lost its core while it had a part would never get it back from a spinning
     // owner.
     for (int spins = 0; done_.load(std::memory_order_acquire) < parts; ++spins) {
@@ -87,38 +97,74 @@ class Pool {
     wake_.notify_all();
   }
 
-  // A ticket says which region runs, how many parts it has and which is the next. Whoever takes a
-  // part keeps the region from ending until that part is done, and so may read the other fields.
-  void take_parts(std::uint64_t region) {
-    for (;;) {
-      std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
-      int part = 0, parts = 0;
-      do {
-        part = static_cast<int>(ticket & 0xFFFF);
-        parts = static_cast<int>(ticket >> 16 & 0xFFFF);
-        if (ticket >> 32 != region || part >= parts) return;
-      } while (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel));
-      const int count = count_.load(std::memory_order_relaxed);
-      try {
-        (*work_.load(std::memory_order_relaxed))(start_of_part(count, part, parts),
-                                                 start_of_part(count, part + 1, parts));
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-        failed_.store(true, std::memory_order_relaxed);
-      }
-      done_.fetch_add(1, std::memory_order_acq_rel);
+  // Which of a region's parts somebody's share still has, in one word, so that whoever takes some
+  // sees at once whether they are of the region that he knows.
+  struct Left {
+    std::uint64_t region;
+    int first, end;
+
+    static Left of(std::uint64_t word) {
+      return {word >> 32, static_cast<int>(word >> 16 & 0xFFFF), static_cast<int>(word & 0xFFFF)};
+    }
+    std::uint64_t word() const {
+      return region << 32 | static_cast<std::uint64_t>(first) << 16 |
+             static_cast<std::uint64_t>(end);
+    }
+  };
+  struct alignas(64) Share {  // a cache line of its own
+    std::atomic<std::uint64_t> left = 0;
+  };
+
+  // Parts of the region until there are none: of one's own share from its begin, so that what a
+  // kernel fetches ahead is what comes next, then of others' from their ends.
+  void take_parts(int self, std::uint64_t region) {
+    const int sharing = sharing_.load(std::memory_order_relaxed);
+    for (int i = 0; i < sharing;) {
+      const int whose = (self + i) % sharing;
+      if (!take_some(shares_[static_cast<std::size_t>(whose)].left, i == 0, region)) ++i;
     }
   }
 
-  void help(std::stop_token stop) {
+  // Half of what is left there: fewer and fewer, so that all end at about the same time. Whoever
+  // takes parts keeps the region from ending until they are done, and so may read the other fields.
+  bool take_some(std::atomic<std::uint64_t>& share, bool own, std::uint64_t region) {
+    std::uint64_t word = share.load(std::memory_order_acquire);
+    int first = 0, end = 0;
+    Left after{};
+    do {
+      after = Left::of(word);
+      if (after.region != region || after.first >= after.end) return false;
+      const int some = std::max((after.end - after.first) / 2, 1);
+      if (own) {
+        first = after.first;
+        end = after.first += some;
+      } else {
+        end = after.end;
+        first = after.end -= some;
+      }
+    } while (!share.compare_exchange_weak(word, after.word(), std::memory_order_acq_rel));
+    const int count = count_.load(std::memory_order_relaxed);
+    const int parts = parts_.load(std::memory_order_relaxed);
+    try {
+      (*work_.load(std::memory_order_relaxed))(start_of_part(count, first, parts),
+                                               start_of_part(count, end, parts));
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      failed_.store(true, std::memory_order_relaxed);
+    }
+    done_.fetch_add(end - first, std::memory_order_acq_rel);
+    return true;
+  }
+
+  void help(int self, std::stop_token stop) {
     std::uint64_t seen = 0;
     auto waiting_since = Clock::now();
     for (int spins = 0; !stop.stop_requested(); ++spins) {
-      const std::uint64_t region = ticket_.load(std::memory_order_acquire) >> 32;
+      const std::uint64_t region = region_.load(std::memory_order_acquire);
       if (region != seen) {
         seen = region;
-        take_parts(region);
+        take_parts(self, region);
         waiting_since = Clock::now();
         continue;
       }
@@ -127,19 +173,20 @@ class Pool {
       std::unique_lock lock(mutex_);
       sleeping_.fetch_add(1, std::memory_order_relaxed);
       wake_.wait(lock, [&] {
-        return stop.stop_requested() || ticket_.load(std::memory_order_relaxed) >> 32 != seen;
+        return stop.stop_requested() || region_.load(std::memory_order_relaxed) != seen;
       });
       sleeping_.fetch_sub(1, std::memory_order_relaxed);
       waiting_since = Clock::now();
     }
   }
 
-  static constexpr int kPartsEach = 2;  // so that the one who is early takes more
+  static constexpr int kMostThreads = 256, kMostParts = 0xFFFF;
 
-  std::mutex owner_;          // of the pool: the call that is being helped
-  std::uint64_t region_ = 0;  // guarded by owner_
-  std::atomic<std::uint64_t> ticket_ = 0;
-  std::atomic<int> count_ = 0;               // of the region that runs
+  std::mutex owner_;                         // of the pool: the call that is being helped
+  std::atomic<std::uint64_t> region_ = 0;    // 32 bits; stored with owner_
+  std::array<Share, kMostThreads> shares_;   // of the region that runs
+  std::atomic<int> count_ = 0, parts_ = 0;   // of the region that runs
+  std::atomic<int> sharing_ = 0;             // threads that it was cut for
   std::atomic<const Work*> work_ = nullptr;  // of the region that runs
   std::atomic<int> done_ = 0;                // parts of it
   std::atomic<bool> failed_ = false;
@@ -171,6 +218,8 @@ Alone::Alone(bool yes) : before_(alone) { alone = alone || yes; }
 Alone::~Alone() { alone = before_; }
 
 int helping_threads() { return helped ? Pool::instance().threads() : 1; }
+
+int coarse_grain(int count, int least) { return std::max(count / (2 * helping_threads()), least); }
 
 void for_each_range(int count, int grain, const Work& work) {
   if (count <= 0) return;

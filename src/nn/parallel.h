@@ -1,8 +1,8 @@
 // One call's work on several cores, for whoever has a single query and an idle machine.
 //
-// A small pool of ours instead of OpenMP's team: a region's work is cut into parts that whoever is
-// free takes next, so a helper that the machine needs for something else costs the part it has
-// in hand and no more, and helpers sleep between calls.
+// A small pool of ours instead of OpenMP's team: a region's work is cut into parts, each thread has
+// a share of them and takes from another's when it is done, so a helper that the machine needs for
+// something else costs the parts it has in hand and no more, and helpers sleep between calls.
 #pragma once
 
 #include <cstdint>
@@ -36,14 +36,18 @@ class Alone {
   const bool before_;
 };
 
-// Calls work(begin, end) for ranges that make up 0 .. count - 1, each of `grain` or more but the
-// last; returns when all are done. Alone, it is one call on the whole range.
+// Calls work(begin, end) for ranges that make up 0 .. count - 1, each of `grain` or more; returns
+// when all are done. Alone, it is one call on the whole range.
 //   work    called on several threads at once; a range within a range runs alone
 //   throws  what work threw first, once all have returned
 void for_each_range(int count, int grain, const std::function<void(int begin, int end)>& work);
 
 // How many threads for_each_range will use here.
 int helping_threads();
+
+// A grain of at least that, and two parts a thread at most: for work that costs something in every
+// part, as small as it may be.
+int coarse_grain(int count, int least);
 
 // Where part `part` of so many begins, if they are as even as can be: a product of few rows, for
 // instance, would wait for its own sums.

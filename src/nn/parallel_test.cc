@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -14,6 +16,7 @@ namespace {
 void expect_each_once(int count, int grain) {
   std::vector<std::atomic<int>> times(static_cast<std::size_t>(count));
   for_each_range(count, grain, [&](int begin, int end) {
+    EXPECT_GE(end - begin, std::min(count, grain));
     for (int i = begin; i < end; ++i) ++times[static_cast<std::size_t>(i)];
   });
   for (const auto& one : times) ASSERT_EQ(one, 1) << count << " by " << grain;
@@ -25,6 +28,24 @@ TEST(Parallel, WorksOnEachNumberOnce) {
     for (int count = 0; count < 70; ++count) {
       for (const int grain : {1, 3, 100}) expect_each_once(count, grain);
     }
+  }
+}
+
+// One thread does not return before all that it has not taken is done.
+TEST(Parallel, TakesWhatASlowThreadHasNotBegun) {
+  for (const int threads : {2, 5}) {
+    const Helpers helpers(threads);
+    std::atomic<int> done = 0;
+    std::atomic<bool> all = false;
+    for_each_range(64, 1, [&](int begin, int end) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+      while (begin == 0 && done + end < 64 && std::chrono::steady_clock::now() < until) {
+        std::this_thread::yield();
+      }
+      if (begin == 0) all = done + end == 64;
+      done += end - begin;
+    });
+    EXPECT_TRUE(all) << threads;
   }
 }
 
