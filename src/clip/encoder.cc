@@ -145,16 +145,19 @@ class ClipEncoder : public Encoder {
     const auto side = static_cast<std::size_t>(info_.image_size);
     const std::size_t each = 3 * side * side;
     const auto batch = static_cast<std::size_t>(tower.batch_size());
-    std::vector<float> pixels;
+    const auto pixels =
+        std::make_unique_for_overwrite<float[]>(std::min(pictures.size(), batch) * each);
     for (std::size_t begin = 0; begin < pictures.size(); begin += batch) {
       const std::size_t n = std::min(pictures.size() - begin, batch);
-      pixels.resize(n * each);
       const auto start = std::chrono::steady_clock::now();
-      for (std::size_t i = 0; i < n; ++i) {
-        processor_.process(pictures[begin + i], std::span(pixels).subspan(i * each, each));
-      }
+      for_each_range(static_cast<int>(n), 1, [&](int first_picture, int end) {
+        for (auto i = static_cast<std::size_t>(first_picture); i < static_cast<std::size_t>(end);
+             ++i) {
+          processor_.process(pictures[begin + i], {pixels.get() + i * each, each});
+        }
+      });
       prepare_ns_ += (std::chrono::steady_clock::now() - start) / std::chrono::nanoseconds(1);
-      const Matrix part = tower.forward(pixels, static_cast<int>(n));
+      const Matrix part = tower.forward({pixels.get(), n * each}, static_cast<int>(n));
       std::copy_n(part.data(), part.rows() * info_.dim,
                   all.row(first + static_cast<int>(begin)).data());
     }

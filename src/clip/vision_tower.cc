@@ -1,7 +1,6 @@
 #include "clip/vision_tower.h"
 
 #include <algorithm>
-#include <functional>
 #include <string>
 
 #include "base/error.h"
@@ -32,57 +31,49 @@ int VisionTower::batch_size() const {
 }
 
 // The convolution whose stride is its kernel's size, as a matrix product: each patch, channel by
-// channel, is a row. What lies beyond the last whole patch is left out, as the convolution does.
-// Before it becomes int8, a patch's mean is taken out of it, and comes back as that times the sum
-// of each output's weights: a patch of sky is far from zero and nearly even, so that rounding would
-// leave little of what is in it, and the weights' own errors would all be multiplied by its light.
+// channel, is a row, and zeros are the class token's. What lies beyond the last whole patch is left
+// out, as the convolution does. Before it becomes int8, a patch's mean is taken out of it, and
+// comes back as that times the sum of each output's weights: a patch of sky is far from zero and
+// nearly even, so that rounding would leave little of what is in it, and the weights' own errors
+// would all be multiplied by its light.
 Matrix VisionTower::embed(std::span<const float> pixels, int n) const {
   const int size = config_.image_size, patch = config_.patch_size;
   const auto plane = static_cast<std::ptrdiff_t>(size) * size;
+  const auto width = static_cast<std::size_t>(config_.hidden_size);
   Activations patches;
-  patches.reshape(patch_embedding_.input(), n * side_ * side_, 3 * patch * patch);
-  const bool centred = !patch_sums_.empty();
-  std::vector<float> means(centred ? static_cast<std::size_t>(patches.rows()) : 0);
+  patches.reshape(patch_embedding_.input(), n * tokens_, 3 * patch * patch);
+  Matrix x(patches.rows(), config_.hidden_size);
   for_each_range(patches.rows(), side_, [&](int begin, int end) {
     std::vector<float> one(static_cast<std::size_t>(patches.cols()));
     for (int row = begin; row < end; ++row) {
-      const int picture = row / (side_ * side_);
-      const int top = row / side_ % side_ * patch, left = row % side_ * patch;
-      float* out = one.data();
-      for (int channel = 0; channel < 3; ++channel) {
-        const float* from =
-            pixels.data() + (static_cast<std::ptrdiff_t>(picture) * 3 + channel) * plane;
-        for (int y = top; y < top + patch; ++y, out += patch) {
-          std::copy_n(from + static_cast<std::ptrdiff_t>(y) * size + left, patch, out);
+      const int picture = row / tokens_, token = row % tokens_;
+      const std::span<float> to = x.row(row);
+      std::ranges::copy(
+          std::span(position_embedding_).subspan(static_cast<std::size_t>(token) * width, width),
+          to.begin());
+      const auto add = [&](std::span<const float> values, float times) {
+        std::ranges::transform(to, values, to.begin(),
+                               [times](float at, float value) { return at + times * value; });
+      };
+      if (token == 0) {
+        std::ranges::fill(one, 0.0f);
+        add(class_embedding_, 1);
+      } else {
+        const int top = (token - 1) / side_ * patch, left = (token - 1) % side_ * patch;
+        float* out = one.data();
+        for (int channel = 0; channel < 3; ++channel) {
+          const float* from =
+              pixels.data() + (static_cast<std::ptrdiff_t>(picture) * 3 + channel) * plane;
+          for (int y = top; y < top + patch; ++y, out += patch) {
+            std::copy_n(from + static_cast<std::ptrdiff_t>(y) * size + left, patch, out);
+          }
         }
+        if (!patch_sums_.empty()) add(patch_sums_, centre(one));
       }
-      if (centred) means[static_cast<std::size_t>(row)] = centre(one);
       store_row(one.data(), patches, row);
     }
   });
-  const auto width = static_cast<std::size_t>(config_.hidden_size);
-  const auto position = [&](int token) {
-    return std::span(position_embedding_).subspan(static_cast<std::size_t>(token) * width, width);
-  };
-  Matrix embedded(patches.rows(), config_.hidden_size);
-  for (int row = 0; row < embedded.rows(); ++row) {
-    const std::span<float> to = embedded.row(row);
-    std::ranges::copy(position(1 + row % (side_ * side_)), to.begin());
-    if (!centred) continue;
-    const float mean = means[static_cast<std::size_t>(row)];
-    std::ranges::transform(to, patch_sums_, to.begin(),
-                           [mean](float at, float sum) { return at + mean * sum; });
-  }
-  patch_embedding_.forward(patches, embedded);
-
-  Matrix x(n * tokens_, config_.hidden_size);
-  for (int picture = 0; picture < n; ++picture) {
-    std::ranges::transform(class_embedding_, position(0), x.row(picture * tokens_).begin(),
-                           std::plus());
-    std::copy_n(embedded.row(picture * side_ * side_).data(),
-                static_cast<std::size_t>(side_ * side_) * width,
-                x.row(picture * tokens_ + 1).data());
-  }
+  patch_embedding_.forward(patches, x);
   return x;
 }
 

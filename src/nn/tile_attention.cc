@@ -173,6 +173,15 @@ void pack_values(const Head& head, const Sizes& sizes, char* to) {
   }
 }
 
+// The same row of what is probably the next head: its columns follow.
+void fetch_next_head(const Head& head, int i) {
+  for (const Bf16* columns :
+       {row(head.queries, head.query_stride, i), row(head.keys, head.key_stride, i),
+        row(head.values, head.key_stride, i)}) {
+    for (int k = head.dim; k < 2 * head.dim; k += 32) _mm_prefetch(columns + k, _MM_HINT_T0);
+  }
+}
+
 // sums[16, tiles * 16] = a[16, steps * 32] * weights, whose tile (step, j) is at
 // weights + step * step_bytes + j * tile_bytes.
 void multiply(const char* a, std::ptrdiff_t stride, const char* weights, int steps, int tiles,
@@ -280,6 +289,7 @@ void attend(const Head& head) {
     }
     float units[kRows];
     for (int i = 0; i < rows; ++i) {
+      fetch_next_head(head, first + i);
       const int seen_by_row = head.causal ? first + i + 1 : head.key_count;
       const int steps = ceiling(seen_by_tile(i / kTileRows * kTileRows), 32);
       units[i] = 1 / exponentials(scratch.scores + i * score_stride, seen_by_row, steps * 32, scale,
