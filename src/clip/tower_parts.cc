@@ -13,8 +13,9 @@ Linear TowerParts::linear(const std::vector<std::string>& names, Epilogue epilog
 Linear TowerParts::linear_after_attention(const std::string& name, Epilogue epilogue,
                                           bool of_text) {
   Precision precision = precision_;
-  if (precision == Precision::kInt8 && cpu().bf16) precision = Precision::kBf16;
-  if (precision == Precision::kInt8 && of_text) precision = Precision::kF32;
+  if (precision == Precision::kInt8 && of_text) {
+    precision = cpu().bf16 ? Precision::kBf16 : Precision::kF32;
+  }
   return layer({name}, epilogue, precision);
 }
 
