@@ -36,11 +36,14 @@ HuffmanTable::Symbol HuffmanTable::symbol(std::uint64_t bits) const {
     const auto at = static_cast<std::size_t>(length);
     if (window >= limits_[at]) continue;
     const int place = firsts_[at] + static_cast<int>(window >> (16 - length));
-    const int symbol = symbols_[static_cast<std::size_t>(place)];
-    const int size = symbol & 15, zeros = symbol >> 4;
-    return {length, size, size == 0 && zeros < 15 ? kEnd : zeros + 1};
+    return symbol_at(static_cast<std::size_t>(place), length);
   }
   return {};
+}
+
+HuffmanTable::Symbol HuffmanTable::symbol_at(std::size_t place, int length) const {
+  const int size = symbols_[place] & 15, zeros = symbols_[place] >> 4;
+  return {length, size, size == 0 && zeros < 15 ? kEnd : zeros + 1};
 }
 
 bool HuffmanTable::build(std::span<const std::uint8_t> counts,
@@ -60,26 +63,43 @@ bool HuffmanTable::build(std::span<const std::uint8_t> counts,
     symbols_[i] = symbols[i];
     if (dc ? symbols[i] > 11 : (symbols[i] & 15) > 10) return false;
   }
-  for (std::size_t glance = 0; glance < ones_.size(); ++glance) fill(glance, dc);
+  fill_ones(counts);
+  for (std::size_t glance = 0; glance < severals_.size(); ++glance) {
+    severals_[glance] = dc ? Several() : several_of(glance);  // of means nobody passes over any
+  }
   return true;
 }
 
-void HuffmanTable::fill(std::size_t glance, bool dc) {
-  const std::uint64_t bits = std::uint64_t{glance} << (64 - kGlance);
-  One& one = ones_[glance] = {};
-  Several& several = severals_[glance] = {};
+// All glances that begin with a code follow each other, and codes are in the order of their
+// symbols.
+void HuffmanTable::fill_ones(std::span<const std::uint8_t> counts) {
+  auto to = ones_.begin();
+  std::size_t place = 0;
+  for (int length = 1; length <= kGlance; ++length) {
+    for (int i = 0; i < counts[static_cast<std::size_t>(length) - 1]; ++i) {
+      const Symbol symbol = symbol_at(place++, length);
+      const One one(length, symbol.size, symbol.steps);
+      to = std::fill_n(to, std::ptrdiff_t{1} << (kGlance - length), one);
+    }
+  }
+  std::fill(to, ones_.end(), One());
+}
+
+HuffmanTable::Several HuffmanTable::several_of(std::size_t glance) const {
+  Several several;
   int used = 0, steps = 0;
   while (used < kGlance && steps < kEnd) {
-    const Symbol next = symbol(bits << used);
-    if (next.bits == 0 || used + next.bits > kGlance) return;
-    const bool end = next.steps == kEnd;
-    if (!end && steps + next.steps >= kEnd / 2) return;  // more than a block has
-    used += next.bits + next.size;
-    if (steps == 0) one = One(next.bits, next.size, next.steps);
-    steps += next.steps;
-    if (dc || used > kShown) return;
+    const One next = ones_[glance << used & (ones_.size() - 1)];
+    const int code_bits = static_cast<int>(next.code_bits());
+    if (!next || used + code_bits > kGlance) break;
+    const bool end = next.steps() == kEnd;
+    if (!end && steps + next.steps() >= kEnd / 2) break;  // more than a block has
+    used += code_bits + next.size();
+    steps += next.steps();
+    if (used > kShown) break;
     several = Several(used, steps);
   }
+  return several;
 }
 
 }  // namespace pgmmr

@@ -105,13 +105,13 @@ class HuffmanTable {
   class Several {
    public:
     Several() = default;
-    Several(int bits, int steps) : entry_(static_cast<unsigned>(bits | steps << 8)) {}
+    Several(int bits, int steps) : entry_(static_cast<std::uint16_t>(bits | steps << 8)) {}
     explicit operator bool() const { return entry_ != 0; }
-    unsigned bits() const { return entry_ & 63; }
+    unsigned bits() const { return entry_ & 63U; }
     int steps() const { return static_cast<int>(entry_ >> 8); }  // kEnd more with an end of block
 
    private:
-    std::uint32_t entry_ = 0;
+    std::uint16_t entry_ = 0;
   };
 
   //   counts   [16], of the codes of 1 to 16 bits
@@ -134,7 +134,9 @@ class HuffmanTable {
   Symbol symbol(std::uint64_t bits) const;
 
  private:
-  void fill(std::size_t glance, bool dc);
+  Symbol symbol_at(std::size_t place, int length) const;
+  void fill_ones(std::span<const std::uint8_t> counts);
+  Several several_of(std::size_t glance) const;
 
   std::array<One, std::size_t{1} << kGlance> ones_;
   std::array<Several, std::size_t{1} << kGlance> severals_;
