@@ -13,6 +13,7 @@
 #include "nn/activations.h"
 #include "nn/avx512.h"
 #include "nn/epilogue.h"
+#include "nn/gelu_segments.h"
 #include "nn/panel_product.h"
 #include "nn/vector.h"
 
@@ -71,30 +72,20 @@ auto with_forms(Epilogue epilogue, bool halves, Visit visit) {
 
 PGMMR_INSTRUCTIONS_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")
 
-inline __m512 quick_gelu(__m512 x) {
-  const __m512 e = avx512::power_of_two(_mm512_mul_ps(x, _mm512_set1_ps(-1.702f * 1.44269504f)));
-  return _mm512_mul_ps(x, _mm512_rcp14_ps(_mm512_add_ps(e, _mm512_set1_ps(1.0f))));
-}
-
-// erf by Abramowitz and Stegun 7.1.26, of |x| / sqrt(2).
-inline __m512 gelu(__m512 x) {
-  const __m512 z = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678f));
-  const __m512 d = _mm512_fmadd_ps(z, _mm512_set1_ps(0.3275911f), _mm512_set1_ps(1.0f));
-  __m512 t = _mm512_rcp14_ps(d);
-  t = _mm512_mul_ps(t, _mm512_fnmadd_ps(d, t, _mm512_set1_ps(2.0f)));
-  __m512 p = _mm512_fmadd_ps(t, _mm512_set1_ps(1.061405429f), _mm512_set1_ps(-1.453152027f));
-  p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(1.421413741f));
-  p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-0.284496736f));
-  p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.254829592f));
-  p = _mm512_mul_ps(p, t);
-  const __m512 e =
-      avx512::power_of_two(_mm512_mul_ps(_mm512_mul_ps(z, z), _mm512_set1_ps(-1.44269504f)));
-  // x (1 + erf) / 2, where 1 - |erf| is p e.
-  const __m512 tail = _mm512_mul_ps(_mm512_mul_ps(p, e), _mm512_set1_ps(0.5f));
-  const __mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
-  const __m512 share =
-      _mm512_mask_mov_ps(_mm512_sub_ps(_mm512_set1_ps(1.0f), tail), negative, tail);
-  return _mm512_mul_ps(x, share);
+// NaN stays one.
+PGMMR_INLINE __m512 gelu(__m512 x, const GeluSegments& segments) {
+  constexpr int kLanes = GeluSegments::kCount / 2;
+  constexpr float kRound = 0x1.8p23f;  // the sum's last bits are the nearest integer
+  const __m512 size = _mm512_abs_ps(x);
+  const __m512 within = _mm512_min_ps(_mm512_set1_ps(segments.largest), size);
+  const __m512i segment = _mm512_castps_si512(
+      _mm512_fmadd_ps(within, _mm512_set1_ps(segments.per_unit), _mm512_set1_ps(kRound)));
+  const auto coefficient = [&](const float* c) {
+    return _mm512_permutex2var_ps(_mm512_load_ps(c), segment, _mm512_load_ps(c + kLanes));
+  };
+  __m512 p = _mm512_fmadd_ps(coefficient(segments.c2), within, coefficient(segments.c1));
+  p = _mm512_fmadd_ps(p, within, coefficient(segments.c0));
+  return _mm512_fmadd_ps(p, size, _mm512_mul_ps(x, _mm512_set1_ps(0.5f)));
 }
 
 // The rows of one target, first to last.
@@ -136,8 +127,8 @@ class RowFinish {
     } else {
       value = _mm512_add_ps(_mm512_castsi512_ps(sum), bias_[kWhich]);
     }
-    if constexpr (kEpilogue == Epilogue::kQuickGelu) value = quick_gelu(value);
-    if constexpr (kEpilogue == Epilogue::kGelu) value = gelu(value);
+    if constexpr (kEpilogue == Epilogue::kQuickGelu) value = gelu(value, kQuickGeluSegments);
+    if constexpr (kEpilogue == Epilogue::kGelu) value = gelu(value, kGeluSegments);
     char* const out = out_ + kWhich * kHalf * static_cast<int>(sizeof(T));
     if constexpr (std::is_same_v<T, Bf16>) {
       _mm256_mask_storeu_epi16(out, mask_[kWhich],
