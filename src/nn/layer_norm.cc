@@ -14,36 +14,6 @@ namespace {
 
 constexpr int kGrain = 8;  // rows worth a helper
 
-// The sum of term(vector, or float) over a row, in four chains, so that an addition need not wait
-// for the one before.
-template <typename Vector, typename Term>
-PGMMR_INLINE double sum_over(const float* x, int width, const Term& term) {
-  constexpr int kLanes = vector::lanes_of<Vector>(), kChains = 4;
-  Vector sums[kChains] = {}, value;
-  int k = 0;
-  for (; k + kChains * kLanes <= width; k += kChains * kLanes) {
-    PGMMR_UNROLL
-    for (int chain = 0; chain < kChains; ++chain) {
-      vector::load(x + k + chain * kLanes, value);
-      term(value);
-      sums[chain] += value;
-    }
-  }
-  for (; k + kLanes <= width; k += kLanes) {
-    vector::load(x + k, value);
-    term(value);
-    sums[0] += value;
-  }
-  const Vector all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  auto sum = static_cast<double>(vector::sum_of(all));
-  for (; k < width; ++k) {
-    float one = x[k];
-    term(one);
-    sum += static_cast<double>(one);
-  }
-  return sum;
-}
-
 // Two passes over a row: the variance as mean of squares less square of mean loses the digits that
 // the tolerance counts on.
 template <typename Vector>
@@ -52,9 +22,10 @@ PGMMR_INLINE void normalise_in(const float* x, int rows, int width, const float*
   constexpr int kLanes = vector::lanes_of<Vector>();
   const int whole = width / kLanes * kLanes;
   for (int i = 0; i < rows; ++i, x += width, y += width) {
-    const double sum = sum_over<Vector>(x, width, [](auto&) __attribute__((always_inline)){});
+    const double sum =
+        vector::sum_over<Vector>(x, width, [](auto&) __attribute__((always_inline)){});
     const auto mean = static_cast<float>(sum / width);
-    const double square = sum_over<Vector>(
+    const double square = vector::sum_over<Vector>(
         x, width, [mean](auto& value) __attribute__((always_inline)) {
           value -= mean;
           value *= value;

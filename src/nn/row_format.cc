@@ -157,28 +157,18 @@ PGMMR_CLONES Quantised quantise(const float* from, int count, std::int8_t* to) {
   return {top / 127, std::accumulate(to, to + count, 0)};
 }
 
-// In chains, so that an addition need not wait for the one before.
 PGMMR_CLONES float take_mean(float* row, int count) {
-  constexpr int kChains = 4;
-  Floats sums[kChains] = {}, value;
-  int k = 0;
-  for (; k + kChains * kLanes <= count; k += kChains * kLanes) {
-    PGMMR_UNROLL
-    for (int chain = 0; chain < kChains; ++chain) {
-      vector::load(row + k + chain * kLanes, value);
-      sums[chain] += value;
-    }
-  }
-  float sum = vector::sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
-  for (; k < count; ++k) sum += row[k];
-  const float mean = sum / static_cast<float>(count);
+  const double sum =
+      vector::sum_over<Floats>(row, count, [](auto&) __attribute__((always_inline)){});
+  const auto mean = static_cast<float>(sum / count);
   const int whole = count / kLanes * kLanes;
-  for (k = 0; k < whole; k += kLanes) {
+  Floats value;
+  for (int k = 0; k < whole; k += kLanes) {
     vector::load(row + k, value);
     value -= mean;
     vector::store(value, row + k);
   }
-  for (; k < count; ++k) row[k] -= mean;
+  for (int k = whole; k < count; ++k) row[k] -= mean;
   return mean;
 }
 

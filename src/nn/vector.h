@@ -159,6 +159,36 @@ PGMMR_INLINE float largest_of(const Vector& x) {
       x, [](auto& a, const auto& b) __attribute__((always_inline)) { a = b > a ? b : a; });
 }
 
+// The sum of term(vector, or float) over a row, in four chains, so that an addition need not wait
+// for the one before.
+template <typename Vector, typename Term>
+PGMMR_INLINE double sum_over(const float* x, int width, const Term& term) {
+  constexpr int kOwnLanes = lanes_of<Vector>(), kChains = 4;
+  Vector sums[kChains] = {}, value;
+  int k = 0;
+  for (; k + kChains * kOwnLanes <= width; k += kChains * kOwnLanes) {
+    PGMMR_UNROLL
+    for (int chain = 0; chain < kChains; ++chain) {
+      load(x + k + chain * kOwnLanes, value);
+      term(value);
+      sums[chain] += value;
+    }
+  }
+  for (; k + kOwnLanes <= width; k += kOwnLanes) {
+    load(x + k, value);
+    term(value);
+    sums[0] += value;
+  }
+  const Vector all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  auto sum = static_cast<double>(sum_of(all));
+  for (; k < width; ++k) {
+    float one = x[k];
+    term(one);
+    sum += static_cast<double>(one);
+  }
+  return sum;
+}
+
 // e^x for x <= 0, to 2 units in the last place: Cephes expf, x = n ln 2 + r, a polynomial in r.
 // Below e^-80 it is zero, so that no share of a softmax over less than 1,500 values is denormal:
 // the CPU takes a hundred cycles to multiply such a number.
