@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -42,14 +43,19 @@ class Pool {
   // False where another call has the pool.
   bool take(int threads) {
     if (!owner_.try_lock()) return false;
-    while (static_cast<int>(helpers_.size()) < std::min(threads, kMostThreads) - 1) {
-      const int self = static_cast<int>(helpers_.size()) + 1;
-      helpers_.emplace_back([this, self](std::stop_token stop) { help(self, stop); });
+    try {
+      while (static_cast<int>(helpers_.size()) < std::min(threads, kMostThreads) - 1) {
+        const int self = static_cast<int>(helpers_.size()) + 1;
+        helpers_.emplace_back([this, self](std::stop_token stop) { help(self, stop); });
+      }
+    } catch (const std::system_error&) {
+      // The machine gives no more threads: those there are will do.
     }
+    threads_ = std::min(threads, static_cast<int>(helpers_.size()) + 1);
     return true;
   }
   void give_back() { owner_.unlock(); }
-  int threads() const { return static_cast<int>(helpers_.size()) + 1; }
+  int threads() const { return threads_; }
 
   void run(int count, int grain, const Work& work) {
     const int parts = std::clamp(count / std::max(grain, 1), 1, kMostParts);
@@ -119,6 +125,7 @@ class Pool {
   // kernel fetches ahead is what comes next, then of others' from their ends.
   void take_parts(int self, std::uint64_t region) {
     const int sharing = sharing_.load(std::memory_order_relaxed);
+    if (self >= sharing) return;  // this call wants fewer
     for (int i = 0; i < sharing;) {
       const int whose = (self + i) % sharing;
       if (!take_some(shares_[static_cast<std::size_t>(whose)].left, i == 0, region)) ++i;
@@ -160,7 +167,7 @@ class Pool {
   void help(int self, std::stop_token stop) {
     std::uint64_t seen = 0;
     auto waiting_since = Clock::now();
-    for (int spins = 0; !stop.stop_requested(); ++spins) {
+    for (unsigned spins = 0; !stop.stop_requested(); ++spins) {
       const std::uint64_t region = region_.load(std::memory_order_acquire);
       if (region != seen) {
         seen = region;
@@ -195,6 +202,7 @@ class Pool {
   std::condition_variable wake_;
   std::exception_ptr failure_;         // guarded by mutex_
   std::vector<std::jthread> helpers_;  // guarded by owner_
+  int threads_ = 1;                    // of the call that is being helped; guarded by owner_
 };
 
 thread_local bool helped = false;
@@ -219,7 +227,10 @@ Alone::~Alone() { alone = before_; }
 
 int helping_threads() { return helped ? Pool::instance().threads() : 1; }
 
-int coarse_grain(int count, int least) { return std::max(count / (2 * helping_threads()), least); }
+int coarse_grain(int count, int least) {
+  const int parts = 2 * helping_threads();
+  return std::max((count + parts - 1) / parts, least);
+}
 
 void for_each_range(int count, int grain, const Work& work) {
   if (count <= 0) return;

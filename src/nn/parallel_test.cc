@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -106,6 +108,21 @@ TEST(Parallel, GivesNobodyToOneWhoWantsToBeAlone) {
   const Alone not_alone(false);
   const Helpers helpers(2);
   EXPECT_GE(helping_threads(), 2);
+}
+
+TEST(Parallel, UsesNoMoreThreadsThanACallWants) {
+  { const Helpers many(6); }
+  const Helpers helpers(2);
+  EXPECT_EQ(helping_threads(), 2);
+  std::mutex mutex;
+  std::set<std::thread::id> used;
+  for (int region = 0; region < 500; ++region) {
+    for_each_range(64, 1, [&](int, int) {
+      const std::lock_guard lock(mutex);
+      used.insert(std::this_thread::get_id());
+    });
+  }
+  EXPECT_LE(used.size(), 2U);
 }
 
 TEST(Parallel, ReleasesThePoolWithItsOwner) {

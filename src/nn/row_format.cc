@@ -31,6 +31,13 @@ void keep(const Quantised& quantised, Activations& to, int i) {
   to.sums()[i] = quantised.sum;
 }
 
+// What a value is multiplied by to be an integer; zero for a row that has no scale, or one of less
+// than 127 / 3e38.
+PGMMR_INLINE float unit_of(float top) {
+  const float unit = top > 0 ? 127 / top : 0.0f;
+  return std::isfinite(unit) ? unit : 0.0f;
+}
+
 #if defined(__x86_64__)
 // GCC bug 105593: it takes the undefined operands of its own intrinsics for variables without
 // value.
@@ -93,7 +100,7 @@ PGMMR_QUANTISES Quantised quantise_in_hardware(const From* from, int count, std:
   const int whole = count / kLanes * kLanes;
   const auto rest = static_cast<__mmask16>((1 << (count - whole)) - 1);
   const float top = top_of(from, whole, rest);
-  const __m512 unit = _mm512_set1_ps(top > 0 ? 127 / top : 0.0f);
+  const __m512 unit = _mm512_set1_ps(unit_of(top));
   __m512i sums = _mm512_setzero_si512();
   for (int k = 0; k < count; k += kLanes) {
     const __mmask16 lanes = k < whole ? 0xFFFF : rest;
@@ -145,7 +152,7 @@ PGMMR_CLONES Quantised quantise(const float* from, int count, std::int8_t* to) {
     top_bits = bits > top_bits ? bits : top_bits;
   }
   const auto top = std::bit_cast<float>(top_bits);
-  const float unit = top > 0 ? 127 / top : 0.0f;
+  const float unit = unit_of(top);
   for (int k = 0; k < whole; k += kLanes) {
     vector::load(from + k, value);
     value *= unit;

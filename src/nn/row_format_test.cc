@@ -94,6 +94,17 @@ TEST(RowFormat, KeepsZeroRowsZeroAndDamageVisible) {
   EXPECT_FALSE(std::isfinite(y.scales()[2]));
 }
 
+TEST(RowFormat, TakesWhatIsTooSmallToScaleForZero) {
+  for (int cols = 1; cols < 90; cols += 7) {
+    Matrix x(1, cols);
+    for (float& value : x.row(0)) value = -1e-37f;
+    Activations y;
+    convert(x, Number::kInt8, y);
+    EXPECT_EQ(y.sums()[0], 0);
+    for (int k = 0; k < cols; ++k) EXPECT_EQ(y.row<std::int8_t>(0)[k], 0);
+  }
+}
+
 TEST(RowFormat, IsReadBackAsItWasStored) {
   std::mt19937 random(3);
   const Matrix x = test::random_matrix(3, 35, random);
