@@ -116,8 +116,9 @@ TEST(Parallel, UsesNoMoreThreadsThanACallWants) {
   EXPECT_EQ(helping_threads(), 2);
   std::mutex mutex;
   std::set<std::thread::id> used;
-  for (int region = 0; region < 500; ++region) {
-    for_each_range(64, 1, [&](int, int) {
+  for (int region = 0; region < 20; ++region) {
+    for_each_range(16, 1, [&](int, int) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // time for others to come
       const std::lock_guard lock(mutex);
       used.insert(std::this_thread::get_id());
     });
