@@ -23,6 +23,7 @@ constexpr int kPanel = panel::kOutputs;
 constexpr int kBlock = 32;                       // rows
 constexpr int kStepBytes = kPanel * kTileBytes;  // of weights: two tiles
 constexpr int kBlockSums = kBlock * kPanel;
+constexpr int kLine = 64;
 // So many steps of a panel stay in the first-level cache beside what passes through it; of more
 // blocks than these two, rows pass once for each such part of it.
 constexpr int kPassSteps = 16, kBlocksWorthPasses = 3;
@@ -153,7 +154,7 @@ void multiply_block(const Block& block, const Unfinished& before) {
     _tile_stream_loadd(4, upper, block.stride);
     _tile_loadd(7, panel + kTileRows * kTileBytes, kTileBytes);
     if constexpr (kTwoRows) _tile_stream_loadd(5, lower, block.stride);
-    for (int line = 0; line < block.lines; ++line) _mm_prefetch(next + line * 64, _MM_HINT_T1);
+    for (int line = 0; line < block.lines; ++line, next += kLine) _mm_prefetch(next, _MM_HINT_T1);
     if constexpr (kInt8) {
       _tile_dpbssd(0, 4, 6);
       _tile_dpbssd(1, 4, 7);
@@ -176,7 +177,6 @@ void multiply_block(const Block& block, const Unfinished& before) {
     upper += kTileBytes;
     lower += kTileBytes;
     panel += kStepBytes;
-    next += kStepBytes;
   }
   const bool partial = block.partial_to != nullptr;
   std::int32_t* const to = partial ? block.partial_to : block.sums;
@@ -200,8 +200,14 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
   const int end_step = first_step + steps_of(layer, x.cols());
   const int blocks = (x.rows() + kBlock - 1) / kBlock;
   const EvenParts even(x.rows(), blocks);
-  const int lines = (kStepBytes / 64 + blocks - 1) / blocks;
-  const auto* packed = reinterpret_cast<const char*>(call.packed);
+  const int lines = (kStepBytes / kLine + blocks - 1) / blocks;
+  const auto weights_of = [&](int chunk, int panel, int step) {
+    const int steps = std::min(per_chunk, end_step - chunk);
+    return reinterpret_cast<const char*>(call.packed) +
+           (static_cast<std::ptrdiff_t>(chunk) * panels_of(layer) +
+            static_cast<std::ptrdiff_t>(panel) * steps + step) *
+               kStepBytes;
+  };
   // Blocks are even, and so are tiles: another shape would cost a hundred cycles. Of some blocks
   // the last row is the next one's first, and nobody reads the sums of that.
   const int most = (x.rows() + blocks - 1) / blocks;
@@ -214,15 +220,15 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
     const int steps = std::min(per_chunk, end_step - chunk);
     const int passes = blocks < kBlocksWorthPasses ? 1 : (steps + kPassSteps - 1) / kPassSteps;
     std::int32_t* const partial = passes > 1 ? partial_sums(blocks) : nullptr;
-    const std::ptrdiff_t panel_bytes = static_cast<std::ptrdiff_t>(steps) * kStepBytes;
-    const char* panels =
-        packed + static_cast<std::ptrdiff_t>(chunk) * panels_of(layer) * kStepBytes;
+    // After the last of these panels come the first one of the next chunk, or whatever follows.
+    const int next_chunk = chunk + per_chunk < end_step ? chunk + per_chunk : first_step;
+    const int after_last = next_chunk > chunk ? first : end;
     for (int panel = first; panel < end; ++panel) {
       for (int pass = 0; pass < passes; ++pass) {
         const int from_step = start_of_part(steps, pass, passes);
         const int pass_steps = start_of_part(steps, pass + 1, passes) - from_step;
-        const char* weights =
-            panels + panel * panel_bytes + static_cast<std::ptrdiff_t>(from_step) * kStepBytes;
+        const char* const next = panel + 1 < end ? weights_of(chunk, panel + 1, from_step)
+                                                 : weights_of(next_chunk, after_last, from_step);
         const std::ptrdiff_t first_byte =
             static_cast<std::ptrdiff_t>(chunk - first_step + from_step) * kTileBytes;
         for (int block = 0, row = 0, rows = 0; block < blocks; ++block, row += rows) {
@@ -230,9 +236,9 @@ void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
           const bool is_last = pass + 1 == passes;
           multiply({.rows = x.row<char>(row) + first_byte,
                     .stride = x.stride(),
-                    .panel = weights,
+                    .panel = weights_of(chunk, panel, from_step),
                     .steps = pass_steps,
-                    .next = weights + panel_bytes + block * lines * 64,
+                    .next = next + std::ptrdiff_t{block} * lines * pass_steps * kLine,
                     .lines = lines,
                     .partial_from = pass > 0 ? partial + block * kBlockSums : nullptr,
                     .partial_to = is_last ? nullptr : partial + block * kBlockSums,
