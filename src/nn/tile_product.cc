@@ -120,16 +120,28 @@ struct Block {
   std::int32_t* sums;                // [32, kPanel]
 };
 
-// sums = rows[32 or 16, steps] * panel. A few rows of the block before are finished with each step,
-// so that the tiles' unit has work meanwhile. Rows are loaded as what is not needed again soon:
-// they would drive the panel, which is, out of the first-level cache.
+// A macro, for GCC's intrinsics want numbers.
+#define PGMMR_MULTIPLY_TILES(sums, rows, weights) \
+  if constexpr (kInt8) {                          \
+    _tile_dpbssd(sums, rows, weights);            \
+  } else {                                        \
+    _tile_dpbf16ps(sums, rows, weights);          \
+  }
+
+// sums = rows[32 or 16, steps] * panel. Meanwhile the rows of the block before are finished, at
+// most one after each product of two tiles, so that their unit has work: its next product must not
+// be further than the CPU looks ahead, nor behind a branch that it guesses wrong. Rows are loaded
+// as what is not needed again soon: they would drive the panel, which is, out of the first-level
+// cache.
 template <bool kInt8, Epilogue kEpilogue, typename T, bool kTwoRows>
 void multiply_block(const Block& block, const Unfinished& before) {
   constexpr int kTileSums = kTileRows * 16;
   panel::RowFinish<kInt8, kEpilogue, T> row(before.target);
   const std::int32_t* unfinished = before.sums;
-  int rows_left = before.rows;
-  const int rows_a_step = (before.rows + block.steps - 1) / block.steps;
+  const auto finish_row = [&]() __attribute__((always_inline)) {
+    row.next(unfinished);
+    unfinished += kPanel;
+  };
   if (block.partial_from != nullptr) {
     _tile_stream_loadd(0, block.partial_from, kTileBytes);
     _tile_stream_loadd(1, block.partial_from + kTileSums, kTileBytes);
@@ -149,34 +161,55 @@ void multiply_block(const Block& block, const Unfinished& before) {
   const char* lower = upper + kTileRows * block.stride;
   const char* panel = block.panel;
   const char* next = block.next;
-  for (int step = 0; step < block.steps; ++step) {
-    _tile_loadd(6, panel, kTileBytes);
-    _tile_stream_loadd(4, upper, block.stride);
-    _tile_loadd(7, panel + kTileRows * kTileBytes, kTileBytes);
-    if constexpr (kTwoRows) _tile_stream_loadd(5, lower, block.stride);
-    for (int line = 0; line < block.lines; ++line, next += kLine) _mm_prefetch(next, _MM_HINT_T1);
-    if constexpr (kInt8) {
-      _tile_dpbssd(0, 4, 6);
-      _tile_dpbssd(1, 4, 7);
-      if constexpr (kTwoRows) {
-        _tile_dpbssd(2, 5, 6);
-        _tile_dpbssd(3, 5, 7);
+  const auto multiply_steps = [&]<int kFinished>(int steps) __attribute__((always_inline)) {
+    for (int step = 0; step < steps; ++step) {
+      _tile_loadd(6, panel, kTileBytes);
+      _tile_stream_loadd(4, upper, block.stride);
+      _tile_loadd(7, panel + kTileRows * kTileBytes, kTileBytes);
+      if constexpr (kTwoRows) _tile_stream_loadd(5, lower, block.stride);
+      for (int line = 0; line < block.lines; ++line, next += kLine) {
+        _mm_prefetch(next, _MM_HINT_T1);
       }
-    } else {
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
+      PGMMR_MULTIPLY_TILES(0, 4, 6);
+      if constexpr (kFinished > 0) finish_row();
+      PGMMR_MULTIPLY_TILES(1, 4, 7);
+      if constexpr (kFinished > 1) finish_row();
       if constexpr (kTwoRows) {
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        PGMMR_MULTIPLY_TILES(2, 5, 6);
       }
+      if constexpr (kFinished > 2) finish_row();
+      if constexpr (kTwoRows) {
+        PGMMR_MULTIPLY_TILES(3, 5, 7);
+      }
+      if constexpr (kFinished > 3) finish_row();
+      upper += kTileBytes;
+      lower += kTileBytes;
+      panel += kStepBytes;
     }
-    for (int i = std::min(rows_a_step, rows_left); i > 0; --i, --rows_left) {
-      row.next(unfinished);
-      unfinished += kPanel;
-    }
-    upper += kTileBytes;
-    lower += kTileBytes;
-    panel += kStepBytes;
+  };
+  constexpr int kMostFinished = 4;  // a step
+  int rows = before.rows;
+  for (; rows > kMostFinished * block.steps; --rows) finish_row();
+  const int each = rows / block.steps, more = rows % block.steps, rest = block.steps - more;
+  switch (each) {
+    case 0:
+      multiply_steps.template operator()<1>(more);
+      multiply_steps.template operator()<0>(rest);
+      break;
+    case 1:
+      multiply_steps.template operator()<2>(more);
+      multiply_steps.template operator()<1>(rest);
+      break;
+    case 2:
+      multiply_steps.template operator()<3>(more);
+      multiply_steps.template operator()<2>(rest);
+      break;
+    case 3:
+      multiply_steps.template operator()<4>(more);
+      multiply_steps.template operator()<3>(rest);
+      break;
+    default:
+      multiply_steps.template operator()<4>(rest);
   }
   const bool partial = block.partial_to != nullptr;
   std::int32_t* const to = partial ? block.partial_to : block.sums;
@@ -189,6 +222,8 @@ void multiply_block(const Block& block, const Unfinished& before) {
     _tile_stored(3, to + 2 * kTileSums + right, stride);
   }
 }
+
+#undef PGMMR_MULTIPLY_TILES
 
 template <bool kInt8, Epilogue kEpilogue, typename T>
 void multiply_panels(const Layer& layer, const Call& call, int first, int end) {
